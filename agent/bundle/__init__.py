@@ -1,0 +1,1 @@
+"""The model bundle: its manifest and the runtime that executes its files."""

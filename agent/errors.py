@@ -1,0 +1,77 @@
+"""Every error that the agent raises on purpose.
+
+Each message is one sentence that says what is wrong and what to do about it.
+
+VoiceAgentError
+├── ConfigError              the configuration cannot be used
+├── AudioError               sound cannot be read or captured
+│   ├── UnreadableAudioError     not audio, or a broken file
+│   └── AudioDeviceError         the capture device failed or went silent
+├── BundleError              a model bundle cannot be used
+│   ├── ManifestError            the manifest is missing, broken or of an unknown version
+│   ├── BundleFileError          a file is missing, truncated or altered
+│   └── RuntimeUnavailableError  no TFLite interpreter is installed, or it refuses a file
+├── ProtocolError            a peer on the socket broke the protocol
+│   ├── MessageTooLargeError     a message longer than the limit was announced
+│   └── MalformedMessageError    a message is not what its kind promises
+├── OutboxError              results cannot be stored durably
+└── MqttError                the broker connection cannot be set up
+"""
+
+from __future__ import annotations
+
+
+class VoiceAgentError(Exception):
+    """Base of all errors that the agent raises on purpose."""
+
+
+class ConfigError(VoiceAgentError):
+    """The configuration cannot be used: names the file, the key and what is allowed."""
+
+
+class AudioError(VoiceAgentError):
+    """Sound cannot be read or captured."""
+
+
+class UnreadableAudioError(AudioError):
+    """The file is missing, is not audio, or is broken."""
+
+
+class AudioDeviceError(AudioError):
+    """The capture device failed, vanished or went silent."""
+
+
+class BundleError(VoiceAgentError):
+    """A model bundle cannot be used."""
+
+
+class ManifestError(BundleError):
+    """The manifest is missing, broken or of an unknown version."""
+
+
+class BundleFileError(BundleError):
+    """A file of the bundle is missing, truncated or altered."""
+
+
+class RuntimeUnavailableError(BundleError):
+    """No TFLite interpreter is installed, or it refuses a model file."""
+
+
+class ProtocolError(VoiceAgentError):
+    """A peer on the socket broke the protocol; its connection is closed."""
+
+
+class MessageTooLargeError(ProtocolError):
+    """A peer announced a message longer than the limit."""
+
+
+class MalformedMessageError(ProtocolError):
+    """A message is not valid JSON or not what its kind promises."""
+
+
+class OutboxError(VoiceAgentError):
+    """Results cannot be stored durably."""
+
+
+class MqttError(VoiceAgentError):
+    """The broker connection cannot be set up."""

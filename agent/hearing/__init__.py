@@ -1,0 +1,1 @@
+"""From samples to a result: features, wake word, encoder, transducer, end-pointer, session."""

@@ -1,0 +1,1 @@
+"""What runs on a workstation: makes, measures and exports the models that boards run."""

@@ -1,0 +1,1 @@
+"""The streaming transducer recogniser: loss, model, training, evaluation."""

@@ -1,0 +1,1 @@
+"""From trained PyTorch weights to the files of a bundle."""
