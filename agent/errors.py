@@ -13,7 +13,9 @@ VoiceAgentError
 │   └── RuntimeUnavailableError  no TFLite interpreter is installed, or it refuses a file
 ├── ProtocolError            a peer on the socket broke the protocol
 │   ├── MessageTooLargeError     a message longer than the limit was announced
-│   └── MalformedMessageError    a message is not what its kind promises
+│   ├── MalformedMessageError    a message is not what its kind promises
+│   └── HandshakeError           a peer is of another user, another version, or did not say hello
+├── SocketError              the socket cannot be served
 ├── OutboxError              results cannot be stored durably
 └── MqttError                the broker connection cannot be set up
 """
@@ -67,6 +69,14 @@ class MessageTooLargeError(ProtocolError):
 
 class MalformedMessageError(ProtocolError):
     """A message is not valid JSON or not what its kind promises."""
+
+
+class HandshakeError(ProtocolError):
+    """A peer belongs to another user, speaks another version, or did not say hello."""
+
+
+class SocketError(VoiceAgentError):
+    """The socket between the processes cannot be served."""
 
 
 class OutboxError(VoiceAgentError):
