@@ -87,7 +87,8 @@ class MelBank:
         rising[:, self._empty] = 0.0
         every[:, self._empty] = 0.0
         falling = every - rising
-        return rising[:, :MELS] + falling[:, 1:]
+        bands: NDArray[np.float64] = rising[:, :MELS] + falling[:, 1:]
+        return bands
 
 
 @lru_cache(maxsize=64)
