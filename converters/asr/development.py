@@ -1,0 +1,88 @@
+"""The development sets that a run is watched on, and its error rates there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from agent.hearing.features import SAMPLE_RATE, log_mel_frames
+from converters.asr.corpora import read_audio, read_manifest
+from converters.asr.decoding import greedy
+from converters.asr.model import Recogniser
+from converters.asr.score import total, word_errors
+from converters.synthesis.pool import load_pool
+
+_LEAD_S, _TAIL_S = 0.3, 0.6
+"""Pauses around every clip: insertions in them count as errors."""
+_BATCH = 24
+
+
+@dataclass(frozen=True)
+class DevelopmentSet:
+    """Utterances with their features ready."""
+
+    name: str
+    frames: list[NDArray[np.float32]]
+    texts: list[str]
+
+
+def padded_frames(samples: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Frames of a clip between two pauses of faint noise, float32 [T, 256]."""
+    rng = np.random.default_rng(0)
+    lead = rng.normal(0, 4.0, int(_LEAD_S * SAMPLE_RATE))
+    tail = rng.normal(0, 4.0, int(_TAIL_S * SAMPLE_RATE))
+    audio = np.concatenate([lead, samples.astype(np.float64), tail]) / 32768.0
+    return log_mel_frames(audio.astype(np.float32))
+
+
+def _collect(name: str, pairs: Iterable[tuple[NDArray[np.int16], str]]) -> DevelopmentSet:
+    frames, texts = [], []
+    for samples, text in pairs:
+        frames.append(padded_frames(samples))
+        texts.append(text)
+    return DevelopmentSet(name, frames, texts)
+
+
+def development_sets(real: Path | None, dev_pool: Path | None, limit: int) -> list[DevelopmentSet]:
+    """Real coffee orders and a voice never trained on, as far as they are there."""
+    sets = []
+    if real is not None:
+        manifest = real / "manifests" / "cmd_picovoice_coffee.jsonl"
+        found = read_manifest(manifest, splits={"dev"}, training=True)
+        sets.append(_collect("coffee", ((read_audio(u.path), u.text) for u in found)))
+    if dev_pool is not None and dev_pool.exists():
+        pool = load_pool(dev_pool)
+        chosen = range(min(limit, len(pool.items)))
+        sets.append(_collect("ked", ((pool.audio(i), pool.items[i].text) for i in chosen)))
+    return sets
+
+
+def recognise(model: Recogniser, frames: list[NDArray[np.float32]]) -> list[str]:
+    """Greedy texts of many clips, batched by length."""
+    order = sorted(range(len(frames)), key=lambda i: len(frames[i]))
+    texts = [""] * len(frames)
+    device = next(model.parameters()).device
+    for start in range(0, len(order), _BATCH):
+        chosen = order[start : start + _BATCH]
+        lengths = torch.tensor([len(frames[i]) for i in chosen], device=device)
+        batch = torch.zeros(len(chosen), int(lengths.max()), frames[chosen[0]].shape[1])
+        for row, i in enumerate(chosen):
+            batch[row, : len(frames[i])] = torch.from_numpy(frames[i])
+        for i, text in zip(chosen, greedy(model, batch.to(device), lengths), strict=True):
+            texts[i] = text
+    return texts
+
+
+def word_error_rates(model: Recogniser, sets: list[DevelopmentSet]) -> dict[str, float]:
+    """Word error rate by set, with one example on the way."""
+    rates = {}
+    for chosen in sets:
+        texts = recognise(model, chosen.frames)
+        counts = [word_errors(r, h) for r, h in zip(chosen.texts, texts, strict=True)]
+        rates[chosen.name] = total(counts).rate
+    return rates

@@ -1,0 +1,161 @@
+"""Makes the feature shards that training cuts its rows from, in the background.
+
+Order matters more than speed: noise and real speech first, then one copy of everything, then
+more copies, so that training can start after a minute and sees more variety as time goes by.
+Shards that exist are kept, so the work resumes where it stopped.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from converters.asr.augment import WaveformRecipe
+from converters.asr.corpora import LONGEST_S, read_audio, read_manifest
+from converters.asr.shards import Source, write_shard
+from converters.synthesis.pool import load_pool
+
+SPAN = 2000
+"""Utterances in a shard: about an hour."""
+
+REAL_SETS = ("cmd_picovoice_coffee", "speech_en_transcribed", "digits_fsdd", "wake_picovoice",
+             "wake_precise", "speech_librispeech", "kw_custom_shawnhymel")  # fmt: skip
+NOISE_SETS = ("noise_music", "aed_esc10")
+
+GENTLE = WaveformRecipe(speed=(0.9, 1.1), warp_share=0.0, room_share=0.0, band_share=0.0)
+"""For noise: what it is must not change, only where its energy lies."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to prepare and where."""
+
+    folder: Path
+    pools: tuple[Path, ...]
+    """Synthetic command speech."""
+    wake_pools: tuple[Path, ...]
+    """Synthetic wake words, for the context before commands."""
+    real: Path | None
+    """Folder with ``manifests/``; None trains on synthetic speech alone."""
+    wake_phrase: str
+    copies: int = 3
+    """Augmented copies of every synthetic utterance."""
+    real_copies: int = 12
+    seed: int = 1
+
+
+def _real_sources(plan: Plan, wanted: Callable[[str], bool]) -> Iterator[Source]:
+    assert plan.real is not None
+    for name in REAL_SETS:
+        manifest = plan.real / "manifests" / f"{name}.jsonl"
+        if not manifest.exists():
+            continue
+        for utterance in read_manifest(manifest, splits={"train"}, training=True):
+            if wanted(utterance.text):
+                yield Source(read_audio(utterance.path), utterance.text)
+
+
+def _noise_sources(real: Path) -> Iterator[Source]:
+    for name in NOISE_SETS:
+        manifest = real / "manifests" / f"{name}.jsonl"
+        if not manifest.exists():
+            continue
+        for path in _train_paths(manifest, real):
+            yield Source(read_audio(path), "")
+
+
+def _train_paths(manifest: Path, real: Path) -> Iterator[Path]:
+    import json
+
+    for line in manifest.read_text().splitlines():
+        record = json.loads(line)
+        if record["split"] == "train" and record["use"] == "train_ok":
+            yield real / record["path"]
+
+
+def _pool_sources(path: Path, start: int, stop: int, phrase: str | None) -> Iterator[Source]:
+    pool = load_pool(path)
+    for i in range(start, min(stop, len(pool.items))):
+        item = pool.items[i]
+        if item.seconds > LONGEST_S:
+            continue
+        if phrase is None:
+            yield Source(pool.audio(i), item.text)
+        elif item.phrase_end_s is not None:
+            yield Source(pool.audio(i), "", item.phrase_end_s)
+
+
+def prepare(plan: Plan) -> None:
+    """Makes every missing shard of the plan, the most useful first."""
+    for name, kind, sources, recipe, seed in _tasks(plan):
+        folder = plan.folder / kind
+        if not (folder / f"{name}.json").exists():
+            write_shard(folder, name, sources, recipe, seed)
+
+
+_Task = tuple[str, str, Iterator[Source], WaveformRecipe, Sequence[int]]
+
+
+def _tasks(plan: Plan) -> Iterator[_Task]:
+    recipe = WaveformRecipe()
+    if plan.real is not None:
+        for copy in range(3):
+            yield f"noise-{copy}", "noise", _noise_sources(plan.real), GENTLE, (plan.seed, 1, copy)
+        yield from _real_tasks(plan, recipe, range(2))
+    yield from _pool_tasks(plan, recipe, 0, first=4)
+    yield from _wake_tasks(plan, recipe)
+    if plan.real is not None:
+        yield from _real_tasks(plan, recipe, range(2, plan.real_copies))
+    for copy in range(plan.copies):
+        yield from _pool_tasks(plan, recipe, copy)
+
+
+def _real_tasks(plan: Plan, recipe: WaveformRecipe, copies: range) -> Iterator[_Task]:
+    def other(text: str) -> bool:
+        return plan.wake_phrase not in text
+
+    for copy in copies:
+        yield f"real-{copy}", "real", _real_sources(plan, other), recipe, (plan.seed, 2, copy)
+
+
+def _wake_tasks(plan: Plan, recipe: WaveformRecipe) -> Iterator[_Task]:
+    if plan.real is not None:
+        for copy in range(4):
+            alone = _real_sources(plan, lambda text: text == plan.wake_phrase)
+            trimmed = (_without_tail(source) for source in alone)
+            yield f"wake-real-{copy}", "wake", trimmed, recipe, (plan.seed, 3, copy)
+    for number, path in enumerate(plan.wake_pools):
+        sources = _pool_sources(path, 0, SPAN, plan.wake_phrase)
+        yield f"wake-pool{number}", "wake", sources, recipe, (plan.seed, 4, number)
+
+
+def _without_tail(source: Source) -> Source:
+    """Ends a recording of a lone word where its energy ends."""
+    power = np.square(source.samples.astype(np.float32)).reshape(-1)
+    window = 400
+    envelope = np.convolve(power, np.ones(window) / window, "same")
+    loud = np.flatnonzero(envelope > 0.01 * envelope.max())
+    end = int(loud[-1]) if len(loud) else len(source.samples)
+    return Source(source.samples, source.text, end / 16_000)
+
+
+def _pool_tasks(
+    plan: Plan, recipe: WaveformRecipe, copy: int, first: int | None = None
+) -> Iterator[_Task]:
+    for number, path in enumerate(plan.pools):
+        available = len(load_pool(path).items)
+        spans = range(0, available - SPAN + 1, SPAN)
+        for span, start in enumerate(spans[:first]):
+            name = f"pool{number}-copy{copy}-{span:03d}"
+            sources = _pool_sources(path, start, start + SPAN, None)
+            yield name, "synthetic", sources, recipe, (plan.seed, 5, number, copy, span)
+
+
+def run_quietly(plan: Plan) -> None:
+    """Entry of the background process: gives way to everything else."""
+    os.nice(10)
+    prepare(plan)

@@ -1,0 +1,221 @@
+"""Trains the recogniser: resumable, on one CPU, several, or a GPU.
+
+    state = a checkpoint in OUT/ (written atomically every few minutes)
+    one step = rows -> features -> encoder (bf16) -> simple and pruned loss -> AdamW -> average
+
+Progress is a share of the wall-clock budget, kept across restarts: the learning rate rises
+over the first steps, stays, and falls linearly over the second half. What is evaluated and
+exported is the exponential moving average of the weights.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as distributed
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from converters.asr.model import Recogniser, Shape
+from converters.asr.rows import Batch, RowBuilder
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to learn."""
+
+    minutes: float = 60.0
+    """Wall-clock budget of the whole run, over all restarts."""
+    peak_rate: float = 1.5e-3
+    warm_steps: int = 300
+    final_share: float = 0.02
+    """Share of the peak rate that is left at the end."""
+    constant_share: float = 0.4
+    """Share of the budget before the rate starts to fall."""
+    average: float = 0.999
+    """Decay of the moving average of the weights."""
+    clip: float = 5.0
+    pruned_from: int = 400
+    """Step from which the pruned loss counts fully: before, its windows mean little."""
+    simple_weight: float = 0.5
+
+    def rate(self, step: int, progress: float) -> float:
+        """Learning rate at a step and a share of the budget in [0, 1]."""
+        warm = min(1.0, (step + 1) / self.warm_steps)
+        left = min(1.0, (1.0 - progress) / (1.0 - self.constant_share))
+        return self.peak_rate * warm * max(self.final_share, left)
+
+
+@dataclass
+class Progress:
+    """Where a run stands; stored in the checkpoint."""
+
+    step: int = 0
+    seconds: float = 0.0
+    """Spent in steps, over all restarts."""
+    source_s: float = 0.0
+    """Seconds of recordings seen."""
+
+
+class Trainer:
+    """Owns the model, its average, the optimiser and the checkpoint."""
+
+    def __init__(
+        self,
+        out: Path,
+        shape: Shape,
+        schedule: Schedule,
+        *,
+        device: str = "cpu",
+        seed: int = 1,
+        weights: dict[str, Tensor] | None = None,
+    ) -> None:
+        torch.manual_seed(seed)
+        self.out = out
+        self.schedule = schedule
+        self.progress = Progress()
+        self._device = torch.device(device)
+        self._model = Recogniser(shape).to(self._device)
+        if weights is not None:
+            self._model.load_state_dict(weights)
+        self._average = Recogniser(shape).to(self._device).eval()
+        self._average.load_state_dict(self._model.state_dict())
+        self._optimiser = torch.optim.AdamW(
+            self._model.parameters(), lr=schedule.peak_rate, betas=(0.9, 0.98), weight_decay=0.01
+        )
+        self._wrapped: nn.Module = self._model
+        if distributed.is_initialized():
+            self._wrapped = DistributedDataParallel(self._model)
+
+    # -- one step --------------------------------------------------------------------------
+
+    def step(self, batch: Batch) -> dict[str, float]:
+        """Learns from one batch; returns the losses per label in nats."""
+        began = time.monotonic()
+        fraction = min(1.0, self.progress.seconds / (60.0 * self.schedule.minutes))
+        for group in self._optimiser.param_groups:
+            group["lr"] = self.schedule.rate(self.progress.step, fraction)
+        simple, pruned = self.losses(batch)
+        early = self.progress.step < self.schedule.pruned_from
+        simple_weight = 1.0 if early else self.schedule.simple_weight
+        loss = (simple_weight * simple + (0.1 if early else 1.0) * pruned).mean()
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self._model.parameters(), self._clip())
+        if torch.isfinite(norm):
+            self._optimiser.step()
+            self._follow()
+        self.progress.step += 1
+        self.progress.seconds += time.monotonic() - began
+        self.progress.source_s += batch.source_s
+        labels = float(batch.labels.sum()) + len(batch.labels)
+        return {
+            "simple": float(simple.detach().sum()) / labels,
+            "pruned": float(pruned.detach().sum()) / labels,
+        }
+
+    def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Simple and pruned loss of each row, float32 [B]."""
+        tensors = [torch.from_numpy(a).to(self._device) for a in (
+            batch.frames, batch.masks, batch.context, batch.targets, batch.labels)]  # fmt: skip
+        with torch.autocast(self._device.type, torch.bfloat16):
+            simple, pruned = self._wrapped(*tensors)
+        return simple, pruned
+
+    def _clip(self) -> float:
+        # Gradients are means over rows of losses in nats per row; early ones are huge.
+        return self.schedule.clip
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        # A young average must forget its random start faster.
+        decay = min(self.schedule.average, (1 + self.progress.step) / (10 + self.progress.step))
+        mine, theirs = list(self._average.parameters()), list(self._model.parameters())
+        torch._foreach_lerp_(mine, theirs, 1.0 - decay)
+
+    # -- state -----------------------------------------------------------------------------
+
+    @property
+    def model(self) -> Recogniser:
+        """The averaged model, in evaluation mode: what is evaluated and exported."""
+        return self._average
+
+    def set_normalisation(self, mean: Tensor, deviation: Tensor) -> None:
+        """Fixes the input normalisation, float32 [64] each; done once, before the first step."""
+        for model in (self._model, self._average):
+            model.encoder.mean.copy_(mean)
+            model.encoder.deviation.copy_(deviation)
+
+    def save(self) -> None:
+        """Writes the checkpoint atomically; only the first process does."""
+        if distributed.is_initialized() and distributed.get_rank() != 0:
+            return
+        state: dict[str, Any] = {
+            "shape": self._model.shape.as_dict(),
+            "model": self._model.state_dict(),
+            "average": self._average.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "progress": vars(self.progress),
+        }
+        self.out.mkdir(parents=True, exist_ok=True)
+        partial = self.out / "checkpoint.part"
+        torch.save(state, partial)
+        os.replace(partial, self.out / "checkpoint.pt")
+
+    def resume(self) -> bool:
+        """Continues from OUT/checkpoint.pt if it exists."""
+        path = self.out / "checkpoint.pt"
+        if not path.exists():
+            return False
+        state = torch.load(path, map_location=self._device, weights_only=True)
+        self._model.load_state_dict(state["model"])
+        self._average.load_state_dict(state["average"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self.progress = Progress(**state["progress"])
+        return True
+
+    @property
+    def finished(self) -> bool:
+        """Whether the budget is spent."""
+        return self.progress.seconds >= 60.0 * self.schedule.minutes
+
+
+def train(
+    trainer: Trainer,
+    rows: RowBuilder,
+    *,
+    on_step: Callable[[dict[str, float], float], None],
+    every_minutes: float,
+    on_checkpoint: Callable[[], RowBuilder],
+) -> None:
+    """Steps until the budget is spent.
+
+    Args:
+        trainer: what learns.
+        rows: where batches come from.
+        on_step: told the losses and the seconds of wall time the step took, batch included.
+        every_minutes: between checkpoints.
+        on_checkpoint: evaluates, looks for new material, returns the builder to go on with.
+    """
+    rank, world = (0, 1)
+    if distributed.is_initialized():
+        rank, world = distributed.get_rank(), distributed.get_world_size()
+    due = trainer.progress.seconds + 60.0 * every_minutes
+    while not trainer.finished:
+        began = time.monotonic()
+        batch = rows.batch(trainer.progress.step, rank, world)
+        making = time.monotonic() - began
+        losses = trainer.step(batch)
+        trainer.progress.seconds += making
+        on_step(losses, time.monotonic() - began)
+        if trainer.progress.seconds >= due:
+            trainer.save()
+            rows = on_checkpoint()
+            due = trainer.progress.seconds + 60.0 * every_minutes
+    trainer.save()

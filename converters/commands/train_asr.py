@@ -1,0 +1,223 @@
+"""``voice-converters train-asr``: from pools and recordings to a recogniser's weights."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+HELP = "train the recogniser; interrupt and repeat the command to go on"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    add = parser.add_argument
+    add("--pool", type=Path, action="append", required=True, metavar="DIR",
+        help="synthetic command speech made by `synthesise` (may be repeated)")
+    add("--wake-pool", type=Path, action="append", default=[], metavar="DIR",
+        help="synthetic wake words: heard before commands, never transcribed")
+    add("--dev-pool", type=Path, metavar="DIR", help="a voice that is never trained on")
+    add("--real", type=Path, metavar="DIR",
+        help="folder with manifests/*.jsonl and recordings; without it: synthetic speech only")
+    add("--phrase", default="computer", help="the wake phrase (default: %(default)s)")
+    add("--out", type=Path, required=True, metavar="DIR", help="checkpoint, log and features")
+    add("--minutes", type=float, default=70.0,
+        help="time to train, over all restarts (default: %(default)s)")
+    add("--features", type=Path, metavar="DIR",
+        help="where feature shards are kept (default: OUT/features)")
+    add("--from", dest="start", type=Path, metavar="BUNDLE",
+        help="start from the weights of a bundle")
+    add("--hidden", type=int, default=320, help="width of the encoder (default: %(default)s)")
+    add("--layers", type=int, default=4, help="LSTM layers (default: %(default)s)")
+    add("--rate", type=float, default=1.5e-3, help="peak learning rate (default: %(default)s)")
+    add("--warm-steps", type=int, default=300, help="steps of rising rate (default: %(default)s)")
+    add("--real-share", type=float, default=0.2,
+        help="share of real utterances (default: %(default)s)")
+    add("--batch-frames", type=int, default=4800,
+        help="40 ms frames in a batch over all processes (default: %(default)s)")
+    add("--copies", type=int, default=3, help="augmented copies of each synthetic utterance")
+    add("--threads", type=int, default=os.cpu_count() or 1, help="compute threads")
+    add("--device", default="", help="cpu or cuda (default: cuda where there is one)")
+    add("--seed", type=int, default=1)
+    add("--evaluate-minutes", type=float, default=6.0,
+        help="between checkpoints with an evaluation (default: %(default)s)")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Runs the training; returns the exit status."""
+    import torch
+    import torch.distributed as distributed
+
+    from converters.asr import prepare as preparing
+    from converters.asr.development import development_sets
+    from converters.asr.model import Shape
+    from converters.asr.train import Schedule, Trainer
+
+    rank = int(os.environ.get("RANK", "0"))
+    if "RANK" in os.environ:
+        distributed.init_process_group("gloo" if not torch.cuda.is_available() else "nccl")
+    torch.set_num_threads(args.threads)
+    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+
+    folder = args.features or args.out / "features"
+    plan = preparing.Plan(
+        folder=folder,
+        pools=tuple(args.pool),
+        wake_pools=tuple(args.wake_pool),
+        real=args.real,
+        wake_phrase=args.phrase,
+        copies=args.copies,
+        seed=args.seed,
+    )
+    worker = None
+    if rank == 0:
+        context = multiprocessing.get_context("spawn")
+        worker = context.Process(target=preparing.run_quietly, args=(plan,), daemon=True)
+        worker.start()
+
+    weights = None
+    shape = Shape(hidden=args.hidden, layers=args.layers)
+    if args.start is not None:
+        from converters.export.warm_start import read_weights
+
+        shape, weights = read_weights(args.start)
+    schedule = Schedule(minutes=args.minutes, peak_rate=args.rate, warm_steps=args.warm_steps)
+    trainer = Trainer(args.out, shape, schedule, device=device, seed=args.seed, weights=weights)
+    run = _Run(args, trainer, folder, development_sets(args.real, args.dev_pool, 150), rank)
+    run.wait_for_material(worker)
+    if not trainer.resume() and weights is None:
+        run.measure_normalisation()
+    run.go()
+    if worker is not None:
+        worker.terminate()
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+    return 0
+
+
+class _Run:
+    """One call of the command: material, progress display, evaluations, log."""
+
+    def __init__(
+        self, args: argparse.Namespace, trainer: Any, folder: Path, sets: list[Any], rank: int
+    ) -> None:
+        from rich.console import Console
+
+        from converters.asr.shards import ShardFolder
+
+        self._args = args
+        self._trainer = trainer
+        self._sets = sets
+        self._rank = rank
+        self._console = Console()
+        self._folders = {
+            kind: ShardFolder(folder / kind) for kind in ("synthetic", "real", "wake", "noise")
+        }
+        self._rates: dict[str, float] = {}
+
+    def wait_for_material(self, worker: Any) -> None:
+        """Blocks until the first synthetic shard exists."""
+        while not self._scan():
+            if worker is not None and not worker.is_alive():
+                raise SystemExit("error: no features were made; is --pool a finished pool?")
+            time.sleep(2.0)
+
+    def _scan(self) -> bool:
+        for folder in self._folders.values():
+            folder.rescan()
+        return bool(self._folders["synthetic"].clips)
+
+    def _rows(self) -> Any:
+        from converters.asr.rows import Material, RowBuilder, RowRecipe
+
+        material = Material(**{kind: f.clips for kind, f in self._folders.items()})
+        recipe = RowRecipe(budget=self._args.batch_frames, real_share=self._args.real_share)
+        return RowBuilder(material, recipe, self._args.seed)
+
+    def measure_normalisation(self) -> None:
+        """Mean and deviation of each band over a few batches."""
+        import numpy as np
+        import torch
+
+        frames = np.concatenate([
+            batch.frames.reshape(-1, 64) for batch in (self._rows().batch(i) for i in range(4))
+        ])
+        self._trainer.set_normalisation(
+            torch.from_numpy(frames.mean(0)), torch.from_numpy(frames.std(0))
+        )
+
+    def go(self) -> None:
+        """Trains with a progress bar and an evaluation at every checkpoint."""
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        from converters.asr.train import train
+
+        columns = (
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(), TimeRemainingColumn(),
+            TextColumn("step {task.fields[step]}  loss {task.fields[loss]}  "
+                       "{task.fields[speed]} audio s/s  word errors {task.fields[rates]}"),
+        )  # fmt: skip
+        with Progress(*columns, console=self._console, disable=self._rank != 0) as bar:
+            task = bar.add_task(
+                "training", total=60.0 * self._args.minutes, step=0, loss="-", speed="-", rates="-"
+            )
+            window: list[tuple[float, float, float]] = []
+            seen = self._trainer.progress.source_s
+
+            def on_step(losses: dict[str, float], seconds: float) -> None:
+                nonlocal seen
+                state = self._trainer.progress
+                window.append((losses["pruned"], seconds, state.source_s - seen))
+                seen = state.source_s
+                del window[:-100]
+                loss = sum(w[0] for w in window) / len(window)
+                speed = sum(w[2] for w in window) / sum(w[1] for w in window)
+                bar.update(
+                    task, completed=state.seconds, step=state.step, loss=f"{loss:.3f}",
+                    speed=f"{speed:.0f}", rates=self._rates_text(),
+                )  # fmt: skip
+                if state.step % 100 == 0 and self._rank == 0:
+                    self._log(step=state.step, minutes=round(state.seconds / 60, 2),
+                              loss=round(loss, 4), audio_s_per_s=round(speed, 1))  # fmt: skip
+
+            def on_checkpoint() -> Any:
+                self._scan()
+                self._evaluate()
+                return self._rows()
+
+            train(self._trainer, self._rows(), on_step=on_step,
+                  every_minutes=self._args.evaluate_minutes, on_checkpoint=on_checkpoint)  # fmt: skip
+        self._evaluate()
+
+    def _evaluate(self) -> None:
+        from converters.asr.development import word_error_rates
+
+        if self._rank != 0 or not self._sets:
+            return
+        self._rates = word_error_rates(self._trainer.model, self._sets)
+        state = self._trainer.progress
+        hours = state.source_s / 3600.0
+        rates = {name: round(rate, 4) for name, rate in self._rates.items()}
+        self._log(step=state.step, hours_seen=round(hours, 1), word_error_rate=rates)
+        self._console.print(
+            f"step {state.step}: {hours:.0f} h heard, word errors {self._rates_text()}"
+        )
+
+    def _rates_text(self) -> str:
+        return "  ".join(f"{name} {rate:.1%}" for name, rate in self._rates.items()) or "-"
+
+    def _log(self, **record: Any) -> None:
+        self._args.out.mkdir(parents=True, exist_ok=True)
+        with (self._args.out / "log.jsonl").open("a") as log:
+            log.write(json.dumps(record) + "\n")
