@@ -1,0 +1,169 @@
+"""Log-mel of all augmented copies, on disk, mapped into memory, ready to be strung together.
+
+A bank is a folder of shards. A shard is ``<k>.f16`` (float16 rows of 64 bands, hop after hop)
+and ``<k>.npz`` (what lies where), written in that order, so that a shard with an index is
+complete: an interrupted build goes on after the last one. The folder's name holds a hash of
+everything that the content depends on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.hearing.features import FEATURES_VERSION, HOP, MELS, SAMPLE_RATE
+from converters.wake.augmentation import Augmenter
+from converters.wake.recordings import Role
+from converters.wake.utterances import Samples, Utterance, word_bounds
+
+BANK_VERSION = 1
+"""Raised when the same utterances would give other rows."""
+PIECE_S = 15.0
+"""Long recordings are cut to this, so that one recording meets several rooms and voices."""
+_SHARD_UTTERANCES = 400
+_ROLES = (Role.POSITIVE, Role.CONFUSABLE, Role.WORD, Role.SPEECH, Role.NOISE)
+
+_INDEX = np.dtype(
+    [
+        ("role", np.int8),
+        ("real", np.bool_),
+        ("source", np.int32),
+        ("first", np.int64),
+        ("hops", np.int32),
+        ("word_start", np.float32),
+        ("word_end", np.float32),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """An utterance and how many copies of it the bank shall hold."""
+
+    utterance: Utterance
+    copies: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One copy in the bank."""
+
+    role: Role
+    real: bool
+    source: int
+    """Index of its utterance in the plan."""
+    hops: NDArray[np.float16]
+    """Log-mel [n, 64], mapped, speech at the reference level."""
+    word_start: float
+    word_end: float
+    """Bounds of the word, or of the speech, in hops."""
+
+
+def bank_folder(parent: Path, plan: Sequence[Planned], seed: int) -> Path:
+    """Where the bank of this plan lives: its name tells its content."""
+    digest = hashlib.sha256(f"{BANK_VERSION} {FEATURES_VERSION} {seed}".encode())
+    for planned in plan:
+        utterance = planned.utterance
+        known = f"{utterance.key} {utterance.role.value} {utterance.word_end_s} {planned.copies}"
+        digest.update(known.encode())
+    return parent / f"bank-{digest.hexdigest()[:16]}"
+
+
+def _pieces(utterance: Utterance) -> Iterator[Samples]:
+    samples = utterance.load()
+    longest = int(PIECE_S * SAMPLE_RATE)
+    if utterance.role in {Role.SPEECH, Role.NOISE} and len(samples) > longest:
+        count = -(-len(samples) // longest)
+        yield from np.array_split(samples, count)
+    else:
+        yield samples
+
+
+def _write_shard(
+    base: Path, plan: Sequence[Planned], offset: int, augmenter: Augmenter, seed: int
+) -> None:
+    index: list[tuple[int, bool, int, int, int, float, float]] = []
+    first = 0
+    with open(base.with_suffix(".f16.part"), "wb") as rows:
+        for number, planned in enumerate(plan):
+            utterance = planned.utterance
+            name = zlib.crc32(utterance.key.encode())
+            for piece_number, piece in enumerate(_pieces(utterance)):
+                if len(piece) < 10 * HOP:
+                    continue
+                start, end = word_bounds(utterance, piece)
+                for copy in range(planned.copies):
+                    rng = np.random.default_rng([seed, name, piece_number, copy])
+                    drawn = augmenter.draw(piece, start, end, rng)
+                    rows.write(drawn.hops.tobytes())
+                    index.append(
+                        (
+                            _ROLES.index(utterance.role),
+                            utterance.real,
+                            offset + number,
+                            first,
+                            len(drawn.hops),
+                            drawn.start_hop,
+                            drawn.end_hop,
+                        )
+                    )
+                    first += len(drawn.hops)
+    base.with_suffix(".f16.part").replace(base.with_suffix(".f16"))
+    with open(base.with_suffix(".npz.part"), "wb") as file:
+        np.savez(file, index=np.array(index, _INDEX))
+    base.with_suffix(".npz.part").replace(base.with_suffix(".npz"))
+
+
+def build_bank(
+    folder: Path,
+    plan: Sequence[Planned],
+    augmenter: Augmenter,
+    seed: int,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> None:
+    """Writes the shards that are not there yet.
+
+    Args:
+        folder: see `bank_folder`.
+        plan: utterances and copies; its order decides the shards.
+        augmenter: draws the copies.
+        seed: with an utterance's key and the copy's number, decides each copy.
+        progress: called with utterances done and utterances in all.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for offset in range(0, len(plan), _SHARD_UTTERANCES):
+        base = folder / f"{offset // _SHARD_UTTERANCES:04d}"
+        part = plan[offset : offset + _SHARD_UTTERANCES]
+        if not base.with_suffix(".npz").exists():
+            _write_shard(base, part, offset, augmenter, seed)
+        progress(offset + len(part), len(plan))
+
+
+def read_bank(folder: Path) -> list[Entry]:
+    """All entries of a finished bank; their rows stay on disk until they are used."""
+    entries = []
+    for path in sorted(folder.glob("*.npz")):
+        with np.load(path) as stored:
+            index = stored["index"]
+        if len(index) == 0:
+            continue
+        rows = np.memmap(path.with_suffix(".f16"), np.float16, "r").reshape(-1, MELS)
+        for item in index:
+            first, hops = int(item["first"]), int(item["hops"])
+            entries.append(
+                Entry(
+                    role=_ROLES[item["role"]],
+                    real=bool(item["real"]),
+                    source=int(item["source"]),
+                    hops=rows[first : first + hops],
+                    word_start=float(item["word_start"]),
+                    word_end=float(item["word_end"]),
+                )
+            )
+    return entries

@@ -1,0 +1,68 @@
+"""Arithmetic on log-mel: sums, levels, filters and microphone floors without any samples.
+
+Powers of independent sounds add, so two log-mel streams mix as log(exp a + exp b). That is exact
+up to the phase between the two, which noise makes random anyway, and costs a thousandth of
+mixing samples and transforming them again.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.hearing.features import MELS
+
+Hops = NDArray[np.float32]
+
+NEPERS_PER_DB = np.log(10.0) / 10.0
+"""Features are natural logarithms of power: one dB is this much."""
+SILENCE = float(np.log(1e-6))
+"""What the features of digital silence are."""
+
+
+def mix(a: Hops, b: Hops) -> Hops:
+    """Log-mel of the sum of two independent sounds, any equal shapes."""
+    return np.log(np.exp(a) + np.exp(b))
+
+
+def coloured_floor(hops: int, level_db: float, tilt_db: float, rng: np.random.Generator) -> Hops:
+    """Log-mel of a steady hiss.
+
+    Args:
+        hops: length.
+        level_db: power per band in dB relative to the features' zero.
+        tilt_db: how much more the highest band has than the lowest.
+        rng: draws the fluctuation that a band of a noise has from hop to hop.
+
+    Returns:
+        float32 [hops, 64].
+    """
+    slope = np.linspace(-0.5, 0.5, MELS) * tilt_db
+    # A band's power over 25 ms fluctuates by 1 to 2 dB high up and by 4 dB in single bins.
+    fluctuation = rng.standard_normal((hops, MELS), np.float32) * np.linspace(4.0, 1.5, MELS)
+    return ((level_db + slope + fluctuation) * NEPERS_PER_DB).astype(np.float32)
+
+
+def random_filter(rng: np.random.Generator) -> Hops:
+    """A microphone's and a channel's frequency response, to be added: float32 [64]."""
+    band = np.linspace(0.0, 1.0, MELS)
+    response = rng.uniform(-8.0, 8.0) * (band - 0.5)
+    for waves in (1, 2, 3):
+        response += rng.normal(0.0, 1.5) * np.cos(np.pi * waves * band + rng.uniform(0, np.pi))
+    if rng.random() < 0.25:
+        cut = rng.uniform(0.6, 0.97)
+        response -= np.maximum(0.0, band - cut) / 0.05 * rng.uniform(3.0, 12.0)
+    if rng.random() < 0.25:
+        cut = rng.uniform(0.03, 0.2)
+        response -= np.maximum(0.0, cut - band) / 0.05 * rng.uniform(3.0, 12.0)
+    return (np.maximum(response, -60.0) * NEPERS_PER_DB).astype(np.float32)
+
+
+def fit_length(hops: NDArray[np.floating], length: int, rng: np.random.Generator) -> Hops:
+    """A random stretch of a sound, repeated where it is too short: [n, 64] -> [length, 64]."""
+    if len(hops) <= length:
+        repeats = -(-length // max(len(hops), 1)) + 1
+        start = int(rng.integers(max(len(hops), 1)))
+        return np.tile(hops.astype(np.float32), (repeats, 1))[start : start + length]
+    start = int(rng.integers(len(hops) - length))
+    return hops[start : start + length].astype(np.float32)

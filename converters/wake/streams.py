@@ -1,0 +1,217 @@
+"""Seconds of made-up life: words among speech, pauses and noise, with the answers.
+
+A training stream is a few seconds long. Items from the bank follow each other with or without a
+pause, so that the wake word stands alone, ends a sentence or runs into a command. Then a
+background, a level, a filter and a microphone floor are laid over the whole. Items start at any
+hop, so the word falls at every phase of the 40 ms frames.
+
+Hard negatives are also cut from the positives themselves: their beginning, their end, and the
+word backwards. These have the voices, rooms and microphones of the positives and leave the
+network nothing but the order of the sounds to go by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.hearing.features import FRAME_DIM, HOPS_PER_FRAME, MELS
+from converters.wake.feature_bank import Entry
+from converters.wake.mixing import (
+    NEPERS_PER_DB,
+    SILENCE,
+    coloured_floor,
+    fit_length,
+    mix,
+    random_filter,
+)
+from converters.wake.recordings import Role
+from converters.wake.targets import frame_targets
+
+Hops = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """How streams are made."""
+
+    frames: int = 150
+    positive: float = 0.28
+    """Share of items that are the wake word."""
+    confusable: float = 0.17
+    word: float = 0.10
+    """The rest is running speech."""
+    real: float = 0.4
+    """Share of real items within each role, where both kinds exist."""
+    mined: float = 0.3
+    """Share of negatives taken from where the model has been wrong, once that is known."""
+    joined: float = 0.4
+    """Chance that an item follows the one before without a pause."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Streams with their answers."""
+
+    frames: NDArray[np.float32]
+    """[streams, frames, 256]"""
+    target: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    """Both [streams, frames]; see `frame_targets`."""
+
+
+@dataclass(frozen=True)
+class Mined:
+    """A place in the bank that the model took for the wake word."""
+
+    entry: int
+    hop: int
+
+
+class StreamMaker:
+    """Draws batches from a bank; a batch depends on the generator and the mined places alone.
+
+    Args:
+        entries: the bank. It needs positives and speech; other roles are used where they exist.
+        mixture: shares and lengths.
+    """
+
+    def __init__(self, entries: Sequence[Entry], mixture: Mixture) -> None:
+        self._entries = entries
+        self._mixture = mixture
+        self._by_role: dict[tuple[Role, bool], list[int]] = {}
+        for number, entry in enumerate(entries):
+            self._by_role.setdefault((entry.role, entry.real), []).append(number)
+        self.mined: list[Mined] = []
+        for role in (Role.POSITIVE, Role.SPEECH):
+            if not self._has(role):
+                raise ValueError(f"the training data holds no {role.value} utterances; add some")
+
+    def _has(self, role: Role) -> bool:
+        return (role, True) in self._by_role or (role, False) in self._by_role
+
+    def _entry(self, role: Role, rng: np.random.Generator) -> Entry:
+        real = rng.random() < self._mixture.real
+        numbers = self._by_role.get((role, real)) or self._by_role[role, not real]
+        return self._entries[numbers[rng.integers(len(numbers))]]
+
+    # -- items -----------------------------------------------------------------------------
+
+    def _positive(self, rng: np.random.Generator) -> tuple[Hops, float | None]:
+        entry = self._entry(Role.POSITIVE, rng)
+        before = int(min(entry.word_start, rng.integers(0, 30)))
+        after = int(rng.integers(1, 45))
+        first = max(0, int(entry.word_start) - before)
+        last = min(len(entry.hops), int(np.ceil(entry.word_end)) + after)
+        return entry.hops[first:last].astype(np.float32), entry.word_end - first
+
+    def _fragment(self, rng: np.random.Generator) -> Hops:
+        entry = self._entry(Role.POSITIVE, rng)
+        start, end = int(entry.word_start), int(np.ceil(entry.word_end))
+        length = max(end - start, 4)
+        kind = rng.random()
+        if kind < 0.4:
+            first, last = max(0, start - 20), start + int(length * rng.uniform(0.3, 0.6))
+        elif kind < 0.7:
+            first, last = end - int(length * rng.uniform(0.3, 0.5)), end + int(rng.integers(30))
+        else:
+            return entry.hops[start:end][::-1].astype(np.float32)
+        return entry.hops[first : max(last, first + 1)].astype(np.float32)
+
+    def _whole(self, role: Role, rng: np.random.Generator) -> Hops:
+        return self._entry(role, rng).hops.astype(np.float32)
+
+    def _speech(self, rng: np.random.Generator) -> Hops:
+        hops = self._entry(Role.SPEECH, rng).hops
+        length = min(len(hops), int(rng.uniform(60, 500)))
+        first = int(rng.integers(len(hops) - length + 1))
+        return hops[first : first + length].astype(np.float32)
+
+    def _from_mined(self, rng: np.random.Generator) -> Hops:
+        place = self.mined[rng.integers(len(self.mined))]
+        hops = self._entries[place.entry].hops
+        first = max(0, place.hop - int(rng.uniform(80, 220)))
+        return hops[first : place.hop + int(rng.uniform(5, 100))].astype(np.float32)
+
+    def _item(self, rng: np.random.Generator) -> tuple[Hops, float | None]:
+        """Hops of one item and, for a positive, the word's end in them."""
+        mixture, choice = self._mixture, rng.random()
+        if choice < mixture.positive:
+            return self._positive(rng)
+        if self.mined and rng.random() < mixture.mined:
+            return self._from_mined(rng), None
+        choice -= mixture.positive
+        if choice < mixture.confusable:
+            if self._has(Role.CONFUSABLE) and rng.random() < 0.6:
+                return self._whole(Role.CONFUSABLE, rng), None
+            return self._fragment(rng), None
+        if choice < mixture.confusable + mixture.word and self._has(Role.WORD):
+            return self._whole(Role.WORD, rng), None
+        return self._speech(rng), None
+
+    # -- streams ---------------------------------------------------------------------------
+
+    def _voices(self, rng: np.random.Generator) -> tuple[Hops, list[float]]:
+        """The items of one stream at their relative levels, and the ends of its wake words."""
+        length = self._mixture.frames * HOPS_PER_FRAME
+        stream = np.full((length, MELS), SILENCE, np.float32)
+        ends: list[float] = []
+        at = int(rng.integers(0, 120)) if rng.random() < 0.7 else 0
+        while at < length:
+            hops, end = self._item(rng)
+            hops = hops[: length - at]
+            stream[at : at + len(hops)] = hops + rng.normal(0.0, 3.0) * NEPERS_PER_DB
+            if end is not None and at + end < length:
+                ends.append(at + end)
+            at += len(hops)
+            if rng.random() >= self._mixture.joined:
+                at += int(rng.exponential(50))
+        return stream, ends
+
+    def _background(self, rng: np.random.Generator) -> Hops:
+        """Noise, music, other people or a hiss at the level of the voices."""
+        length = self._mixture.frames * HOPS_PER_FRAME
+        choice = rng.random()
+        if choice < 0.6 and self._has(Role.NOISE):
+            return fit_length(self._entry(Role.NOISE, rng).hops, length, rng)
+        if choice < 0.8:
+            babble = fit_length(self._whole(Role.SPEECH, rng), length, rng)
+            return mix(babble, fit_length(self._whole(Role.SPEECH, rng), length, rng))
+        return coloured_floor(length, 0.0, rng.uniform(-30.0, 5.0), rng)
+
+    def _stream(self, rng: np.random.Generator) -> tuple[Hops, list[float]]:
+        voices, ends = self._voices(rng)
+        level_db = rng.uniform(-38.0, 15.0)
+        if rng.random() < 0.8:
+            ratio_db = rng.uniform(-3.0, 25.0) if rng.random() < 0.8 else rng.uniform(25.0, 45.0)
+            stream = mix(voices, self._background(rng) - ratio_db * NEPERS_PER_DB)
+        else:
+            stream = voices
+        stream += level_db * NEPERS_PER_DB
+        if rng.random() < 0.6:
+            stream += random_filter(rng)
+        if rng.random() < 0.3:
+            band = int(rng.integers(1, 9))
+            low = int(rng.integers(0, MELS - band))
+            stream[:, low : low + band] = SILENCE
+        floor_db = rng.uniform(-75.0, -35.0)
+        floor = coloured_floor(len(stream), floor_db, rng.uniform(-15.0, 5.0), rng)
+        # Nothing on the board is ever below the floor of the features themselves.
+        return mix(mix(stream, floor), np.float32(SILENCE)), ends
+
+    def batch(self, streams: int, rng: np.random.Generator) -> Batch:
+        """A batch of streams."""
+        frames = self._mixture.frames
+        batch = Batch(
+            np.empty((streams, frames, FRAME_DIM), np.float32),
+            np.empty((streams, frames), np.float32),
+            np.empty((streams, frames), np.float32),
+        )
+        for number in range(streams):
+            hops, ends = self._stream(rng)
+            batch.frames[number] = hops.reshape(frames, FRAME_DIM)
+            batch.target[number], batch.weight[number] = frame_targets(frames, ends)
+        return batch
