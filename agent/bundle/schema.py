@@ -61,7 +61,7 @@ class FeatureEntry:
 class TokenEntry:
     """What the joiner's outputs mean; the tokens themselves are in the file of role `tokens`."""
 
-    kind: str = field(default="characters", metadata={"choices": ("characters", "pieces")})
+    kind: str = field(default="characters", metadata={"choices": ("characters",)})
     blank: int = field(default=0, metadata=_NUMBER)
     """Index of the blank."""
 
@@ -110,7 +110,7 @@ class WakeEntry:
     """Frames after a detection in which the word cannot be detected again."""
     second_stage: int | None = field(default=None, metadata=_PERMILLE)
     """Least agreement of the recogniser, in permille; null: not asked."""
-    latency: int = _frames(2)
+    latency: int = _frames(2, 15)
     """Frames from the end of the word to the frame in which the smoothed score crosses."""
     length: int = field(default=15, metadata={"minimum": 1, "maximum": 60})
     """Frames that the word lasts, typically."""

@@ -1,0 +1,139 @@
+"""Hears the wake word: a small model's score, smoothed, compared with a threshold.
+
+The model says, frame by frame, how probable it is that the word has just ended. The mean of the
+last few scores is compared with the threshold; the frame in which it first crosses is the
+detection. The peak is not waited for: it would come two or three frames later and tell nothing that
+matters.
+
+The end of the word is the crossing less the model's typical latency, its start is the end less the
+word's typical length; both lengths come from the manifest. A few frames of error do no harm: the
+encoder starts half a second before the word anyway, and what it makes of the word's tail is
+dropped by the session.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.bundle.runtime import Model
+from agent.bundle.schema import WakeEntry
+from agent.config import WakeConfig
+from agent.hearing.features import FRAME_DIM, FRAME_SECONDS
+
+_OWN_WORD = {"threshold": 500, "smoothing": 3, "refractory": 25, "latency": 2, "length": 15}
+
+
+@dataclass(frozen=True, slots=True)
+class WakeSettings:
+    """How the scores of one wake word are judged."""
+
+    phrase: str
+    threshold: float
+    """Smoothed score that counts as heard."""
+    smoothing_frames: int
+    refractory_frames: int
+    """Frames after a detection in which there is no other."""
+    latency_frames: int
+    length_frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """The wake word was heard."""
+
+    word: str
+    score: float
+    """Smoothed score at the crossing."""
+    start_frame: int
+    """First frame of the word, estimated."""
+    end_frame: int
+    """First frame after the word, estimated."""
+
+
+def wake_settings(entry: WakeEntry, config: WakeConfig) -> WakeSettings:
+    """The manifest's settings of a word, where the configuration does not override them."""
+    threshold = entry.threshold / 1000 if config.threshold is None else config.threshold
+    refractory = entry.refractory
+    if config.refractory_seconds is not None:
+        refractory = round(config.refractory_seconds / FRAME_SECONDS)
+    return WakeSettings(
+        phrase=entry.phrase,
+        threshold=threshold,
+        smoothing_frames=config.smoothing_frames or entry.smoothing,
+        refractory_frames=refractory,
+        latency_frames=entry.latency,
+        length_frames=entry.length,
+    )
+
+
+def own_word(file: Path) -> WakeEntry:
+    """An entry for a .tflite file outside the bundle: its name is the phrase."""
+    phrase = file.stem.replace("_", " ").lower()
+    return WakeEntry(phrase=phrase, file=file.name, **_OWN_WORD)
+
+
+class WakeWord:
+    """Watches for one wake word.
+
+    Args:
+        model: Input `frame` [1, 256], output `score` [1, 1], and states.
+        settings: How its scores are judged.
+
+    Raises:
+        BundleFileError: The model is not a wake word's.
+    """
+
+    def __init__(self, model: Model, settings: WakeSettings) -> None:
+        model.require({"frame": (1, FRAME_DIM)}, {"score": (1, 1)})
+        self._model = model
+        self.settings = settings
+        self._recent = [0.0] * settings.smoothing_frames
+        self._score = 0.0
+        self._next = 0
+        self._armed = True
+        self._deaf_until = 0
+
+    @property
+    def score(self) -> float:
+        """The smoothed score of the last frame."""
+        return self._score
+
+    def process(self, frame: NDArray[np.float32]) -> Detection | None:
+        """Judges the next frame.
+
+        Args:
+            frame: float32 [256].
+
+        Returns:
+            A detection in the one frame in which the smoothed score crosses the threshold.
+        """
+        (score,) = self._model(frame.reshape(1, FRAME_DIM))
+        number = self._next
+        self._next = number + 1
+        recent = self._recent
+        recent[number % len(recent)] = float(score[0, 0])
+        self._score = smoothed = sum(recent) / len(recent)
+        if smoothed < self.settings.threshold:
+            # Only a score that has come down can cross again: a model stuck at 1 wakes once.
+            self._armed = True
+            return None
+        if not self._armed or number < self._deaf_until:
+            return None
+        self._armed = False
+        self._deaf_until = number + self.settings.refractory_frames
+        end = max(0, number + 1 - self.settings.latency_frames)
+        start = max(0, end - self.settings.length_frames)
+        return Detection(self.settings.phrase, smoothed, start, end)
+
+    def reset(self) -> None:
+        """Goes back to the state after construction; frames count from 0 again."""
+        self._model.reset()
+        self._recent[:] = [0.0] * len(self._recent)
+        self._score = 0.0
+        self._next = 0
+        self._armed = True
+        self._deaf_until = 0
