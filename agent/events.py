@@ -32,6 +32,8 @@ from agent.result import Endpoint, Hypothesis, Routing, Timing, Utterance, WakeM
 
 PROTOCOL = 1
 LARGEST_MESSAGE = 64 * 1024  # bytes of JSON
+# Leaves room for topic and properties in a packet of 64 KiB, which every broker takes.
+LARGEST_FINAL = 60 * 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -217,12 +219,13 @@ def encode(event: Event) -> bytes:
         event: Any message.
 
     Returns:
-        UTF-8 of at most `LARGEST_MESSAGE` bytes.
+        UTF-8 of at most `LARGEST_MESSAGE` bytes, for a final `LARGEST_FINAL`.
 
     Raises:
         MessageTooLargeError: It does not fit.
         MalformedMessageError: It holds something that JSON cannot, such as NaN.
     """
+    limit = LARGEST_FINAL if isinstance(event, Final) else LARGEST_MESSAGE
     for smaller in _ever_smaller(event):
         try:
             body = json.dumps(
@@ -235,10 +238,10 @@ def encode(event: Event) -> bytes:
             raise MalformedMessageError(
                 f"The {event.KIND} message cannot be written as JSON ({error}); this is a defect."
             ) from error
-        if len(body) <= LARGEST_MESSAGE:
+        if len(body) <= limit:
             return body
     raise MessageTooLargeError(
-        f"The {event.KIND} message has {len(body)} bytes, more than the {LARGEST_MESSAGE} allowed;"
+        f"The {event.KIND} message has {len(body)} bytes, more than the {limit} allowed;"
         " make it shorter."
     )
 

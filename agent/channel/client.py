@@ -96,6 +96,11 @@ class Client:
             return False
         return self._guarded_write()
 
+    def reconnect(self) -> None:
+        """Gives the connection up and makes a new one, so that `listen` repeats its finals."""
+        if self._connection is not None:
+            self._drop("it is made again, so that results are repeated")
+
     def wake(self) -> None:
         """Ends a `poll` that is waiting; from any thread."""
         self._waker.set()

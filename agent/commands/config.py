@@ -1,0 +1,68 @@
+"""`voice-agent config`: check the configuration, show what holds, or print the defaults."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "check the configuration file, show what holds, or print all keys with their defaults"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments.
+
+    Args:
+        parser: The command's parser.
+    """
+    parser.add_argument(
+        "action",
+        choices=("check", "show", "default"),
+        help="check: is everything usable; show: what holds; default: a file to start from",
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Prints the answer.
+
+    Args:
+        args: The parsed arguments.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        ConfigError: The configuration cannot be used.
+        MqttError: A certificate, a key or the host name cannot be used.
+    """
+    from agent.config import Config, find_config, load_config
+    from agent.config_file import as_toml
+
+    if args.action == "default":
+        print(as_toml(Config(), commented=True), end="")
+        return 0
+    config = load_config(args.config)
+    if args.action == "show":
+        print(as_toml(config, commented=False), end="")
+        return 0
+    _check(config)
+    path = find_config(args.config)
+    print(f"{path}: ok" if path else "There is no configuration file; the defaults hold.")
+    return 0
+
+
+def _check(config: object) -> None:
+    """What the file's types and ranges cannot say: names that exist, files that can be read."""
+    from agent.channel.handshake import allowed_uids
+    from agent.config import Config, read_password
+    from agent.mqtt.client import check_host, tls_context
+    from agent.mqtt.topics import Topics
+    from agent.paths import device_id
+
+    assert isinstance(config, Config)
+    Topics(prefix=config.mqtt.topic_prefix, device=device_id(config))
+    allowed_uids(config.socket.allowed_users)
+    if config.mqtt.host:
+        check_host(config.mqtt.host)
+        tls_context(config.mqtt)
+        read_password(config.mqtt)

@@ -1,0 +1,279 @@
+"""The process on the network: wiring only.
+
+    listen --events--> channel --> outbox (finals, on disk) --> broker
+                          ^                                       |
+                          +---- acknowledgements, commands <------+
+
+One loop, one thread beside paho's. A final is stored before it is acknowledged to `listen`, removed
+when the broker confirms it, and published again as long as it has not. Everything else is published
+if the broker happens to be there, and otherwise forgotten: yesterday's partials help nobody.
+
+Nothing here may ever load code that touches sound; a test looks at the modules of the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any, Protocol
+
+from agent import __version__
+from agent.channel import Client
+from agent.errors import MalformedMessageError
+from agent.events import Ack, Command, Event, Final, Partial, Reply, Speculative
+from agent.mqtt.outbox import Outbox
+from agent.mqtt.signals import Connected, Delivered, Received, Rejected, Signal
+from agent.mqtt.topics import ROW_OF_EVENT, Topics, payload, read_request
+
+_LOGGER = logging.getLogger(__name__)
+
+_TURN_S = 0.5
+_REJECTED_PAUSE_S = 60.0
+_FAREWELL_S = 3.0
+_MOST_ANNOYED = 512  # results that wait out a rejection
+
+
+class Sink(Protocol):
+    """Where results go: the broker or the console."""
+
+    @property
+    def connected(self) -> bool:
+        """True while messages are accepted."""
+
+    def start(self) -> None:
+        """Begins to connect."""
+
+    def room(self) -> int:
+        """How many more results may be given."""
+
+    def under_way(self) -> set[str]:
+        """Keys of results that are not confirmed yet."""
+
+    def publish(self, row: str, body: bytes, *, key: str | None = None) -> bool:
+        """Gives one message; False if it was not taken."""
+
+    def poll(self) -> list[Signal]:
+        """What has happened."""
+
+    def close(self, farewell: bytes | None) -> None:
+        """Ends the connection."""
+
+
+class Link:
+    """Moves events from `listen` to the broker and commands the other way.
+
+    Args:
+        channel: Connection to `listen`.
+        outbox: Results that wait.
+        sink: Where they go.
+        topics: The topic table of this device.
+        boot_id: Of this process.
+        partials: Whether words are published while they are spoken.
+        alive: Called in every turn of the loop, for the watchdog.
+
+    Attributes:
+        failures: How many turns ended in an error that nothing was prepared for.
+    """
+
+    def __init__(
+        self,
+        *,
+        channel: Client,
+        outbox: Outbox,
+        sink: Sink,
+        topics: Topics,
+        boot_id: str,
+        partials: bool = True,
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._channel = channel
+        self._outbox = outbox
+        self._sink = sink
+        self._topics = topics
+        self._boot_id = boot_id
+        self._partials = partials
+        self._alive = alive
+        self._started = time.monotonic()
+        self._not_before: dict[str, float] = {}
+        self._announced: bool | None = None
+        self._refused = 0
+        self._stopping = False
+        self.failures = 0
+
+    def run(self) -> None:
+        """Works until `stop`, then delivers for a moment what can be delivered, and ends."""
+        self._sink.start()
+        while not self._stopping:
+            self._guarded_turn(_TURN_S)
+        deadline = time.monotonic() + _FAREWELL_S
+        while self._sink.connected and len(self._outbox) and time.monotonic() < deadline:
+            self._guarded_turn(0.05)
+        if waiting := len(self._outbox):
+            _LOGGER.info("%d results wait for the next start.", waiting)
+        self._sink.close(self.state("offline"))
+        self._outbox.close()
+        self._channel.close()
+
+    def stop(self) -> None:
+        """Ends `run`; from any thread or signal handler."""
+        self._stopping = True
+        self._channel.wake()
+
+    def state(self, state: str) -> bytes:
+        """The retained state of this device.
+
+        Args:
+            state: "online" or "offline".
+
+        Returns:
+            The payload, also of the last will.
+        """
+        return state_payload(state, self._boot_id, listening=self._channel.server is not None)
+
+    def _guarded_turn(self, timeout_s: float) -> None:
+        try:
+            self._turn(timeout_s)
+        except Exception:
+            self.failures += 1
+            _LOGGER.exception("A turn of the loop failed (%d so far).", self.failures)
+            time.sleep(0.1)
+
+    def _turn(self, timeout_s: float) -> None:
+        for event in self._channel.poll(timeout_s):
+            self._from_listen(event)
+        for happened in self._sink.poll():
+            self._from_broker(happened)
+        self._acknowledge(*self._outbox.tend(time.monotonic()))
+        if self._outbox.refused > self._refused and self._outbox.trouble is None:
+            # There was no place for some finals; `listen` still has them, and now there is.
+            self._refused = self._outbox.refused
+            self._channel.reconnect()
+        self._publish_results()
+        self._announce()
+        self._alive()
+
+    def _from_listen(self, event: Event) -> None:
+        if isinstance(event, Final):
+            if self._outbox.put(event.id, payload(event)):
+                self._acknowledge(event.id)
+        elif isinstance(event, (Partial, Speculative)) and not self._partials:
+            pass
+        elif row := ROW_OF_EVENT.get(event.KIND):
+            self._sink.publish(row, payload(event))
+
+    def _from_broker(self, happened: Signal) -> None:
+        match happened:
+            case Connected():
+                self._announced = None
+            case Delivered(key):
+                self._not_before.pop(key, None)
+                self._outbox.delivered(key)
+                self._acknowledge(key)
+            case Rejected(key, reason):
+                self._hold_back(key, f"the broker refuses it ({reason})")
+            case Received(topic, body, retained):
+                self._command(topic, body, retained)
+
+    def _publish_results(self) -> None:
+        room = self._sink.room()
+        if not room:
+            return
+        now = time.monotonic()
+        busy = self._sink.under_way()
+        held = {key for key, until in self._not_before.items() if until > now}
+        for result in self._outbox.waiting(room + len(busy) + len(held)):
+            if room and result.id not in busy and result.id not in held:
+                room -= 1
+                if not self._sink.publish("final", result.body, key=result.id):
+                    self._hold_back(result.id, "it was not taken")
+
+    def _hold_back(self, key: str, why: str) -> None:
+        _LOGGER.warning("Result %s waits %g s: %s.", key, _REJECTED_PAUSE_S, why)
+        while len(self._not_before) >= _MOST_ANNOYED:
+            del self._not_before[next(iter(self._not_before))]
+        self._not_before[key] = time.monotonic() + _REJECTED_PAUSE_S
+
+    def _announce(self) -> None:
+        """Renews the retained state when the broker or `listen` has come or gone."""
+        listening = self._channel.server is not None
+        if (
+            self._sink.connected
+            and self._announced is not listening
+            and self._sink.publish("state", self.state("online"))
+        ):
+            self._announced = listening
+
+    def _acknowledge(self, *keys: str) -> None:
+        if keys:
+            self._channel.send(Ack(ids=keys))
+
+    def _command(self, topic: str, body: bytes, retained: bool) -> None:
+        verb = self._topics.verb_of(topic)
+        if verb is None or retained:
+            # A retained command would be obeyed again at every connection.
+            _LOGGER.warning("A retained or misplaced command on %r is ignored.", topic[:128])
+            return
+        try:
+            request = read_request(body)
+        except MalformedMessageError as error:
+            _LOGGER.warning("%s", error)
+            self._reply(Reply(id="", ok=False, message=str(error)))
+            return
+        if verb == "ping":
+            result: dict[str, Any] = {
+                "agent": __version__,
+                "boot_id": self._boot_id,
+                "uptime_s": round(time.monotonic() - self._started, 3),
+                "listening": self._channel.server is not None,
+                "waiting": len(self._outbox),
+            }
+            self._reply(Reply(id=request.id, ok=True, result=result))
+        elif not self._channel.send(
+            Command(id=request.id, verb=verb, arguments=request.arguments or {})
+        ):
+            self._reply(Reply(id=request.id, ok=False, message="`listen` is not running."))
+
+    def _reply(self, reply: Reply) -> None:
+        self._sink.publish("reply", payload(reply))
+
+
+def state_payload(state: str, boot_id: str, *, listening: bool) -> bytes:
+    """The content of the retained state.
+
+    Args:
+        state: "online" or "offline".
+        boot_id: Of this process.
+        listening: Whether `listen` is connected.
+
+    Returns:
+        JSON.
+    """
+    return payload(
+        {"state": state, "agent": __version__, "boot_id": boot_id, "listening": listening}
+    )
+
+
+@contextlib.contextmanager
+def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Calls something when the process is asked to end.
+
+    Args:
+        stop: Called by SIGTERM and SIGINT, between two instructions of the main thread.
+
+    Yields:
+        Nothing; the old handlers are back afterwards.
+    """
+
+    def handle(_: int, __: FrameType | None) -> None:
+        stop()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,44 @@
+"""Log lines on standard error: one line for each change of state, none for each frame."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+# syslog(3) severities, which the journal reads from the beginning of a line.
+_SEVERITY = {
+    logging.DEBUG: 7,
+    logging.INFO: 6,
+    logging.WARNING: 4,
+    logging.ERROR: 3,
+    logging.CRITICAL: 2,
+}
+
+
+class _Formatter(logging.Formatter):
+    def __init__(self, program: str) -> None:
+        super().__init__("%(message)s")
+        self._program = program
+        self._journal = "JOURNAL_STREAM" in os.environ
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        if self._journal:
+            return f"<{_SEVERITY.get(record.levelno, 6)}>{text}"
+        return f"{self._program}: {record.levelname.lower()}: {text}"
+
+
+def start_logging(program: str, *, verbose: bool = False) -> None:
+    """Sends log lines to standard error, for the journal where systemd reads it.
+
+    Args:
+        program: What lines begin with: `listen`, `link` or `run`.
+        verbose: Also what only helps to find defects.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Formatter(program))
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
+    # A line for every packet, useful to nobody but its authors.
+    logging.getLogger("agent.mqtt.client.paho").setLevel(
+        logging.DEBUG if verbose else logging.WARNING
+    )

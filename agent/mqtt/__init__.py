@@ -1,0 +1,1 @@
+"""Everything between `link` and the broker: topics, the connection, the durable outbox."""
