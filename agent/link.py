@@ -13,12 +13,9 @@ Nothing here may ever load code that touches sound; a test looks at the modules 
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import signal
 import time
-from collections.abc import Callable, Iterator
-from types import FrameType
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from agent import __version__
@@ -255,25 +252,3 @@ def state_payload(state: str, boot_id: str, *, listening: bool) -> bytes:
     return payload(
         {"state": state, "agent": __version__, "boot_id": boot_id, "listening": listening}
     )
-
-
-@contextlib.contextmanager
-def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Calls something when the process is asked to end.
-
-    Args:
-        stop: Called by SIGTERM and SIGINT, between two instructions of the main thread.
-
-    Yields:
-        Nothing; the old handlers are back afterwards.
-    """
-
-    def handle(_: int, __: FrameType | None) -> None:
-        stop()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

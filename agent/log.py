@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
+from typing import TextIO
 
 # syslog(3) severities, which the journal reads from the beginning of a line.
 _SEVERITY = {
@@ -28,14 +30,17 @@ class _Formatter(logging.Formatter):
         return f"{self._program}: {record.levelname.lower()}: {text}"
 
 
-def start_logging(program: str, *, verbose: bool = False) -> None:
+def start_logging(
+    program: str, *, verbose: bool = False, stream: io.TextIOBase | TextIO | None = None
+) -> None:
     """Sends log lines to standard error, for the journal where systemd reads it.
 
     Args:
         program: What lines begin with: `listen`, `link` or `run`.
         verbose: Also what only helps to find defects.
+        stream: Where to, instead of standard error.
     """
-    handler = logging.StreamHandler()
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(_Formatter(program))
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
     # A line for every packet, useful to nobody but its authors.

@@ -40,7 +40,8 @@ def main(args: argparse.Namespace) -> int:
     from agent.console import Console
     from agent.errors import ConfigError
     from agent.events import PROTOCOL, Hello, Ids
-    from agent.link import Link, Sink, state_payload, stopped_by_signals
+    from agent.interrupts import stopped_by_signals
+    from agent.link import Link, Sink, state_payload
     from agent.log import start_logging
     from agent.mqtt.outbox import Outbox
     from agent.mqtt.topics import Topics
