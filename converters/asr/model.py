@@ -30,7 +30,7 @@ LAYER_NORM_EPSILON = 1e-5
 class Shape:
     """Sizes of a recogniser; stored with every checkpoint."""
 
-    hidden: int = 320
+    hidden: int = 256
     """Width of the encoder."""
     layers: int = 4
     joint: int = 256

@@ -31,13 +31,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="where feature shards are kept (default: OUT/features)")
     add("--from", dest="start", type=Path, metavar="BUNDLE",
         help="start from the weights of a bundle")
-    add("--hidden", type=int, default=320, help="width of the encoder (default: %(default)s)")
+    add("--hidden", type=int, default=256, help="width of the encoder (default: %(default)s)")
     add("--layers", type=int, default=4, help="LSTM layers (default: %(default)s)")
     add("--rate", type=float, default=1.5e-3, help="peak learning rate (default: %(default)s)")
     add("--warm-steps", type=int, default=300, help="steps of rising rate (default: %(default)s)")
     add("--real-share", type=float, default=0.2,
         help="share of real utterances (default: %(default)s)")
-    add("--batch-frames", type=int, default=4800,
+    add("--batch-frames", type=int, default=3600,
         help="40 ms frames in a batch over all processes (default: %(default)s)")
     add("--copies", type=int, default=3, help="augmented copies of each synthetic utterance")
     add("--threads", type=int, default=os.cpu_count() or 1, help="compute threads")
