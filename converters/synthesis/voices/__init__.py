@@ -1,0 +1,1 @@
+"""Speech engines behind one interface (`engine.Engine`) and the speakers made from them."""
