@@ -108,6 +108,19 @@ class Pipeline:
         self.frames += 1
         return self.session.process(frame, mean_square, detection)
 
+    def open(self) -> Sequence[SessionEvent]:
+        """Begins to decode at once, without a wake word, until `finish`."""
+        return self.session.open()
+
+    def reset(self) -> None:
+        """Goes back to the state after construction, for the next recording."""
+        for word in self.words:
+            word.reset()
+        self._features.reset()
+        self.session.reset()
+        self.levels = LevelMeter()
+        self.frames = 0
+
     def finish(self, audio_s: float) -> list[SessionEvent]:
         """The recording is over: an open command gets its result.
 
@@ -131,6 +144,16 @@ class Pipeline:
         return events
 
 
+def load_own_word(config: Config) -> WakeWord:
+    """The wake word outside any bundle that the configuration names.
+
+    Raises:
+        BundleError: The model cannot be used.
+    """
+    path = Path(config.wake.word_file).expanduser()
+    return WakeWord(Model(path), wake_settings(own_word(path), config.wake))
+
+
 def load_wake_words(bundle: Bundle, config: Config) -> list[WakeWord]:
     """The wake words: the one that the configuration names, else all of the bundle.
 
@@ -138,8 +161,7 @@ def load_wake_words(bundle: Bundle, config: Config) -> list[WakeWord]:
         BundleError: A model cannot be used, or the bundle has no wake word.
     """
     if config.wake.word_file:
-        path = Path(config.wake.word_file).expanduser()
-        return [WakeWord(Model(path), wake_settings(own_word(path), config.wake))]
+        return [load_own_word(config)]
     if not bundle.manifest.wake:
         raise BundleFileError(
             f"The bundle {bundle.directory} has no wake word; set wake.word_file, or use --no-wake."

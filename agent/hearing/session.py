@@ -165,6 +165,15 @@ class Session:
         events, self._events = self._events, []
         return events
 
+    def reset(self) -> None:
+        """Goes back to the state after construction; an open command is dropped."""
+        self._frames.reset()
+        self._activity.reset()
+        self._events = []
+        self.state = State.IDLE
+        self.timeline = Timeline()
+        self._begin(None, 0)
+
     def _begin(self, detection: Detection | None, first: int) -> None:
         self._encoder.reset()
         self._decoder.reset()
