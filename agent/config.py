@@ -189,8 +189,8 @@ def load_config(explicit: Path | None = None) -> Config:
     try:
         config = read_record(Config, table)
     except RecordError as error:
-        hint = _nearest(error.path) if error.unknown else ""
-        raise ConfigError(f"{path}: {error}{hint}.") from error
+        hint = _nearest(error.path) if error.unknown else "."
+        raise ConfigError(f"{path}: {error}{hint}") from error
     _check_pairs(config, path)
     return config
 
@@ -243,15 +243,15 @@ def _check_pairs(config: Config, path: Path) -> None:
 
 
 def _nearest(key: str) -> str:
-    section = key.partition(".")[0]
-    names = [field.name for field in dataclasses.fields(Config)]
-    known = known_keys() if "." in key and section in names else names + known_keys()
-    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    known = known_keys()
+    # The right key in the wrong section, or in none, is the likeliest mistake.
+    last = key.rpartition(".")[2]
+    close = [name for name in known if name.endswith(f".{last}")]
     if not close:
-        # The right key in the wrong section, or in none.
-        last = key.rpartition(".")[2]
-        close = [name for name in known_keys() if name.endswith(f".{last}")][:1]
-    return f"; did you mean {close[0]}?" if close else f"; known here are {', '.join(known[:8])}"
+        sections = [section.name for section in dataclasses.fields(Config)]
+        candidates = known if "." in key else sections + known
+        close = difflib.get_close_matches(key, candidates, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else f"; known keys: {', '.join(known)}"
 
 
 def _section_type(name: str) -> type[Any]:

@@ -146,13 +146,12 @@ def _read(annotation: Any, value: object, path: str, unknown_keys: bool) -> Any:
     if origin is dict and isinstance(value, Mapping):
         _check_foreign(value, path, _DEEPEST_TABLE)
         return dict(value)
-    if annotation is float and type(value) in (int, float):
-        number = typing.cast("float", value)
-        if abs(number) <= _LARGEST_INTEGER and math.isfinite(number):
-            return float(number)
     # bool is an int to Python, and a different thing to everyone else.
-    elif annotation is int and type(value) is int:
+    if annotation in (int, float) and type(value) is int:
         if abs(value) <= _LARGEST_INTEGER:
+            return annotation(value)
+    elif annotation is float and type(value) is float:
+        if math.isfinite(value):
             return value
     elif annotation is bool:
         if type(value) is bool:

@@ -81,7 +81,10 @@ class Server:
         """
         try:
             self._bind()
-        except OSError as error:
+        except (OSError, SocketError) as error:
+            self.close()
+            if isinstance(error, SocketError):
+                raise
             raise SocketError(
                 f"{self._path}: the socket cannot be made ({error.strerror}); check the directory"
                 " and its permissions, or set socket.path."
@@ -178,12 +181,17 @@ class Server:
             if not stat.S_ISSOCK(self._path.lstat().st_mode):
                 raise SocketError(f"{self._path}: not a socket; set socket.path to a free path.")
             self._path.unlink()
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.setblocking(False)
-        self._listener.bind(os.fspath(self._path))
-        # Nobody can connect before listen(), so nobody slips in between.
-        self._path.chmod(0o660)
-        self._listener.listen(_MOST_PEERS)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listener.setblocking(False)
+            listener.bind(os.fspath(self._path))
+            # Nobody can connect before listen(), so nobody slips in between.
+            self._path.chmod(0o660)
+            listener.listen(_MOST_PEERS)
+        except OSError:
+            listener.close()
+            raise
+        self._listener = listener
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._waker, selectors.EVENT_READ)
 
