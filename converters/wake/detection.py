@@ -1,7 +1,8 @@
 """From scores to events, from events to misses and false accepts, from both to a threshold.
 
 The same arithmetic as on the board: the mean of the last few scores reaches the threshold, which
-is an event; then nothing counts for the refractory time. Pure functions over arrays.
+is an event; then nothing counts for the refractory time, nor until the mean has come down once.
+Pure functions over arrays.
 """
 
 from __future__ import annotations
@@ -56,14 +57,17 @@ def smoothed(scores: Scores, smoothing: int) -> Scores:
 def events(scores: Scores, rule: Rule) -> list[Event]:
     """All events in a stream of raw scores [frames]."""
     mean = smoothed(scores, rule.smoothing)
-    above = np.flatnonzero(mean >= rule.threshold)
     refractory = round(rule.refractory_s / FRAME_SECONDS)
     found: list[Event] = []
-    ready = 0
-    for frame in above:
-        if frame >= ready:
-            found.append(Event(int(frame), float(mean[frame])))
-            ready = int(frame) + refractory
+    ready, run, before = 0, -1, -2
+    for frame in np.flatnonzero(mean >= rule.threshold).tolist():
+        if frame != before + 1:
+            run = frame
+        before = frame
+        # A score that stays up is one word, however long: it has to come down in between.
+        if frame >= ready and (not found or run > found[-1].frame):
+            found.append(Event(frame, float(mean[frame])))
+            ready = frame + refractory
     return found
 
 

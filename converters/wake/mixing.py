@@ -20,6 +20,14 @@ SILENCE = float(np.log(1e-6))
 """What the features of digital silence are."""
 
 
+_SPREAD_DB = np.linspace(4.0, 1.5, MELS)
+"""A band's power over 25 ms fluctuates by 1 to 2 dB high up and by 4 dB in single bins."""
+_FLUCTUATION = (
+    np.random.default_rng(0).standard_normal((20_000, MELS)) * _SPREAD_DB * NEPERS_PER_DB
+).astype(np.float32)
+"""Drawn once: fresh normal numbers for every stream would cost more than all the rest."""
+
+
 def mix(a: Hops, b: Hops) -> Hops:
     """Log-mel of the sum of two independent sounds, any equal shapes."""
     return np.log(np.exp(a) + np.exp(b))
@@ -37,10 +45,9 @@ def coloured_floor(hops: int, level_db: float, tilt_db: float, rng: np.random.Ge
     Returns:
         float32 [hops, 64].
     """
-    slope = np.linspace(-0.5, 0.5, MELS) * tilt_db
-    # A band's power over 25 ms fluctuates by 1 to 2 dB high up and by 4 dB in single bins.
-    fluctuation = rng.standard_normal((hops, MELS), np.float32) * np.linspace(4.0, 1.5, MELS)
-    return ((level_db + slope + fluctuation) * NEPERS_PER_DB).astype(np.float32)
+    slope = (level_db + np.linspace(-0.5, 0.5, MELS) * tilt_db) * NEPERS_PER_DB
+    first = int(rng.integers(len(_FLUCTUATION) - hops))
+    return _FLUCTUATION[first : first + hops] + slope.astype(np.float32)
 
 
 def random_filter(rng: np.random.Generator) -> Hops:

@@ -59,8 +59,11 @@ class Normalised(nn.Module):
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight [outputs, inputs] and bias [outputs] that do both at once."""
-        gain = self.norm.weight / torch.sqrt(self.norm.running_var + self.norm.eps)
-        return self.linear.weight * gain[:, None], self.norm.bias - self.norm.running_mean * gain
+        mean, variance = self.norm.running_mean, self.norm.running_var
+        assert mean is not None
+        assert variance is not None
+        gain = self.norm.weight * torch.rsqrt(variance + self.norm.eps)
+        return self.linear.weight * gain[:, None], self.norm.bias - mean * gain
 
 
 class Block(nn.Module):
@@ -84,6 +87,9 @@ class Block(nn.Module):
 
 class WakeModel(nn.Module):
     """Frames in, one logit a frame out."""
+
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(self, config: WakeConfig) -> None:
         super().__init__()

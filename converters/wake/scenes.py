@@ -57,7 +57,7 @@ class Scene:
 
 
 def _noise(noises: Sequence[Samples], length: int, rng: np.random.Generator) -> Samples:
-    noise = noises[rng.integers(len(noises))]
+    noise = noises[int(rng.integers(len(noises)))]
     return np.resize(np.roll(noise, -int(rng.integers(len(noise)))), length)
 
 

@@ -102,8 +102,9 @@ class StreamMaker:
 
     def _positive(self, rng: np.random.Generator) -> tuple[Hops, float | None]:
         entry = self._entry(Role.POSITIVE, rng)
-        before = int(min(entry.word_start, rng.integers(0, 30)))
-        after = int(rng.integers(1, 45))
+        before = min(int(entry.word_start), int(rng.integers(0, 30)))
+        # Either the word alone, or with whatever follows it in the clip, such as a command.
+        after = int(rng.integers(1, 45)) if rng.random() < 0.5 else int(rng.integers(45, 250))
         first = max(0, int(entry.word_start) - before)
         last = min(len(entry.hops), int(np.ceil(entry.word_end)) + after)
         return entry.hops[first:last].astype(np.float32), entry.word_end - first
@@ -200,7 +201,7 @@ class StreamMaker:
         floor_db = rng.uniform(-75.0, -35.0)
         floor = coloured_floor(len(stream), floor_db, rng.uniform(-15.0, 5.0), rng)
         # Nothing on the board is ever below the floor of the features themselves.
-        return mix(mix(stream, floor), np.float32(SILENCE)), ends
+        return np.maximum(mix(stream, floor), np.float32(SILENCE)), ends
 
     def batch(self, streams: int, rng: np.random.Generator) -> Batch:
         """A batch of streams."""

@@ -88,9 +88,10 @@ class TuningSet:
         at = 0
         while at < len(order):
             last = at + 1
-            while last < len(order) and (last + 1 - at) * len(
-                self.tracks[order[last]].frames
-            ) <= _BATCH_FRAMES:
+            while (
+                last < len(order)
+                and (last + 1 - at) * len(self.tracks[order[last]].frames) <= _BATCH_FRAMES
+            ):
                 last += 1
             group = order[at:last]
             longest = max(len(self.tracks[n].frames) for n in group)

@@ -1,0 +1,1 @@
+"""How good the models are: counts, exact intervals, and who they fail."""
