@@ -43,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    # One thread for everything; NumPy's library would start one for each core when it is loaded.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     parser, modules = _parser(arguments[0] if arguments else "")
     args = parser.parse_args(arguments)
     if args.command is None:

@@ -18,6 +18,7 @@ from agent.errors import AudioError, UnreadableAudioError
 from agent.hearing.features import BLOCK, SAMPLE_RATE
 from agent.hearing.resampler import Resampler, to_int16
 from agent.hearing.ring_buffer import Block
+from agent.hearing.sources import Delivery
 
 _MOST_CHANNELS = 64
 _READ_SECONDS = 0.5
@@ -39,7 +40,7 @@ class AudioFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.live = False
+        self.delivery = Delivery.RECORDING
         self.ended = False
         self.xruns = 0
         self.samples = 0

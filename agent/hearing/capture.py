@@ -2,7 +2,7 @@
 
 A microphone that fails or vanishes is closed and opened again, after pauses that double from one
 failure to the next; sound that was lost meanwhile is lost, and the counters say so. A recording is
-paced in real time unless it may run as fast as the reader follows.
+paced in real time unless it may run as fast as the reader follows; a pipe is read as fast as that.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from agent.channel.waker import Waker
 from agent.errors import AudioDeviceError, AudioError
 from agent.hearing.features import BLOCK, FRAME_SECONDS
 from agent.hearing.ring_buffer import SampleRing
-from agent.hearing.sources import Source
+from agent.hearing.sources import Delivery, Source
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -33,10 +33,11 @@ class Capture:
         ring: Where the blocks go.
         paced: A recording is delivered in real time.
         reopen_seconds: First and longest pause before a source is made again.
-        reader_room: Tells how many samples a reader still has to read, for recordings that are not
-            paced: they wait for the reader instead of overtaking it.
+        waiting: Tells how many samples the reader still has to read; sound that can wait is not
+            delivered faster than it is read.
 
     Attributes:
+        paced: As given.
         blocks: Blocks delivered.
         last_block: Monotonic time of the last one.
         reopened: How often the source had to be made again.
@@ -52,13 +53,13 @@ class Capture:
         *,
         paced: bool = True,
         reopen_seconds: tuple[float, float] = (0.5, 30.0),
-        reader_room: Callable[[], int] | None = None,
+        waiting: Callable[[], int] = lambda: 0,
     ) -> None:
         self._open_source = open_source
         self._ring = ring
-        self._paced = paced
+        self.paced = paced
         self._reopen_seconds = reopen_seconds
-        self._reader_room = reader_room
+        self._waiting = waiting
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
         self._xruns_before = 0
@@ -69,6 +70,12 @@ class Capture:
         self.failure: str | None = None
         self.finished = threading.Event()
         self.waker = Waker()
+
+    @property
+    def is_device(self) -> bool:
+        """Sound comes from a microphone, which is never perfectly silent."""
+        source = self._source
+        return source is not None and source.delivery is Delivery.DEVICE
 
     @property
     def xruns(self) -> int:
@@ -139,22 +146,22 @@ class Capture:
                 if source.ended:
                     return
                 continue
-            if not source.live:
+            if source.delivery is not Delivery.DEVICE:
+                self._wait_for_room()
+            if source.delivery is Delivery.RECORDING and self.paced:
                 delivered += 1
-                self._hold_back(began + delivered * FRAME_SECONDS)
+                self._stopping.wait(max(0.0, began + delivered * FRAME_SECONDS - time.monotonic()))
             self._ring.write(block)
             self.blocks += 1
             self.last_block = time.monotonic()
             self.failure = None
             self.waker.set()
 
-    def _hold_back(self, due: float) -> None:
-        if self._paced:
-            self._stopping.wait(max(0.0, due - time.monotonic()))
-        elif self._reader_room is not None:
-            while self._reader_room() > self._ring.capacity - 2 * BLOCK:
-                if self._stopping.wait(0.001):
-                    return
+    def _wait_for_room(self) -> None:
+        """Lets the reader catch up, where sound can wait."""
+        while self._waiting() > self._ring.capacity - 2 * BLOCK:
+            if self._stopping.wait(0.001):
+                return
 
     def _give_back(self) -> None:
         source, self._source = self._source, None

@@ -21,6 +21,7 @@ from agent.errors import AudioDeviceError
 from agent.hearing.features import BLOCK, SAMPLE_RATE
 from agent.hearing.resampler import Resampler, to_int16
 from agent.hearing.ring_buffer import Block
+from agent.hearing.sources import Delivery
 
 _PERIODS = 8
 """Periods of 40 ms that the device buffers: how long the reader may be late."""
@@ -44,7 +45,7 @@ class Microphone:
 
     def __init__(self, device: str) -> None:
         self.device = device
-        self.live = True
+        self.delivery = Delivery.DEVICE
         self.ended = False
         self.xruns = 0
         alsa = _alsa()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import select
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 import numpy as np
@@ -23,16 +24,27 @@ from agent.hearing.ring_buffer import Block
 BLOCK_BYTES = 2 * BLOCK
 
 
+class Delivery(Enum):
+    """How sound comes."""
+
+    DEVICE = "device"
+    """In real time, and lost if nobody takes it."""
+    STREAM = "stream"
+    """At whatever pace; it waits until it is taken."""
+    RECORDING = "recording"
+    """At once; whoever wants real time must pace it."""
+
+
 class Source(Protocol):
     """Delivers blocks, one after the other.
 
     Attributes:
-        live: Sound arrives in its own time; a recording must be paced.
+        delivery: How sound comes.
         ended: Nothing will follow.
         xruns: How often sound was lost because nobody read it in time.
     """
 
-    live: bool
+    delivery: Delivery
     ended: bool
     xruns: int
 
@@ -91,7 +103,7 @@ class RawStream:
     """
 
     def __init__(self, descriptor: int = 0) -> None:
-        self.live = True
+        self.delivery = Delivery.STREAM
         self.ended = False
         self.xruns = 0
         self._descriptor = descriptor

@@ -1,0 +1,208 @@
+"""The process that hears: wiring only.
+
+    source ──capture thread──▶ ring ──this thread──▶ pipeline ──▶ announcer ──socket thread──▶ peers
+
+The capture thread owns the device and only writes the ring. The thread that calls `Listener.run`
+does all inference. The socket has a thread of its own, and sending to it never waits. Nothing here
+reaches a network, and nothing here may ever load code that does; a test looks at the modules of the
+process.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import queue
+import select
+import time
+from collections.abc import Sequence
+
+from agent.announcer import Announcer
+from agent.channel import Server
+from agent.clock import clock_ok, wall_ms
+from agent.config import Config
+from agent.errors import AudioError
+from agent.events import Command, Final, Health, Ids, Reply, Wake
+from agent.hearing.capture import Capture
+from agent.hearing.features import FRAME_SECONDS, SAMPLE_RATE
+from agent.hearing.pipeline import Pipeline
+from agent.hearing.ring_buffer import RingReader
+from agent.hearing.session_events import SessionEvent
+from agent.records import plain
+from agent.service.health import cpu_seconds, resident_bytes
+from agent.service.notify import Notifier
+from agent.service.watchdog import Watchdog
+
+_LOGGER = logging.getLogger(__name__)
+
+_TURN_S = 0.5
+"""Longest wait for sound: how late health, commands and the end may be noticed without any."""
+_STALE_S = 2.0
+"""Without a block for so long, the microphone is reported."""
+_MOST_COMMANDS = 16
+_FAREWELL_S = 5.0
+
+
+class Listener:
+    """Hears until the source ends or `stop` is called.
+
+    Args:
+        config: All settings.
+        pipeline: The models, ready.
+        capture: The source; not started yet.
+        reader: Reads the ring that the capture fills.
+        server: Where events go; not started yet.
+        ids: For sessions and messages.
+        notifier: The service manager.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        pipeline: Pipeline,
+        capture: Capture,
+        reader: RingReader,
+        server: Server,
+        ids: Ids,
+        notifier: Notifier,
+    ) -> None:
+        self._pipeline = pipeline
+        self._capture = capture
+        self._reader = reader
+        self._server = server
+        self._notifier = notifier
+        self._announcer = Announcer(ids)
+        self._watchdog = Watchdog(notifier.watchdog_s)
+        self._commands: queue.Queue[Command] = queue.Queue(_MOST_COMMANDS)
+        self._health_every_s = config.socket.health_seconds
+        self._started = time.monotonic()
+        self._next_health = self._started + self._health_every_s
+        self._trouble: str | None = None
+        self._failures = 0
+        self._stopping = False
+
+    def run(self) -> None:
+        """Works until the end, then gives peers a moment to take the last results.
+
+        Raises:
+            AudioError: A recording could not be read to its end.
+        """
+        # What was loaded so far lives for ever; the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        poll = select.poll()
+        poll.register(self._capture.waker, select.POLLIN)
+        while not self._stopping:
+            if poll.poll(_TURN_S * 1000):
+                self._capture.waker.clear()
+            self._hear()
+            if self._capture.finished.is_set() and self._reader.waiting == 0:
+                break
+            self._look_around()
+        self._announce(self._pipeline.finish(self._pipeline.frames * FRAME_SECONDS))
+        self._notifier.stopping()
+        self._capture.stop()
+        if not self._server.drain(_FAREWELL_S):
+            _LOGGER.warning("%d results were not taken by `link`.", self._server.unacknowledged)
+        if self._capture.failure is not None and not self._stopping:
+            raise AudioError(self._capture.failure)
+
+    def stop(self) -> None:
+        """Ends `run`; from any thread or signal handler."""
+        self._stopping = True
+        self._capture.waker.set()
+
+    def command(self, command: Command) -> None:
+        """Takes a command; called in the socket's thread."""
+        try:
+            self._commands.put_nowait(command)
+        except queue.Full:
+            self._server.send(
+                Reply(id=command.id, ok=False, message="Too many commands wait; try again later.")
+            )
+        self._capture.waker.set()
+
+    def health(self) -> Health:
+        """The pulse, over the time since the last one."""
+        levels = self._pipeline.levels.report()
+        return Health(
+            time_s=round(self._pipeline.frames * FRAME_SECONDS, 3),
+            wall_ms=wall_ms(),
+            clock_ok=clock_ok(),
+            uptime_s=round(time.monotonic() - self._started, 3),
+            frames_total=self._pipeline.frames,
+            xruns_total=self._capture.xruns + self._reader.overruns,
+            rms_dbfs=None if levels.rms_dbfs is None else round(levels.rms_dbfs, 1),
+            digital_silence=levels.digital_silence,
+            last_frame_age_s=round(time.monotonic() - self._capture.last_block, 3),
+            sessions_total=self._announcer.sessions,
+            dropped_total=self._server.dropped,
+            unacknowledged=self._server.unacknowledged,
+            rss_bytes=resident_bytes(),
+            cpu_s=round(cpu_seconds(), 3),
+        )
+
+    def _hear(self) -> None:
+        """Works on everything that is in the ring."""
+        while (block := self._reader.read()) is not None:
+            try:
+                events = self._pipeline.process(block)
+            except Exception:
+                # One bad frame must not make the board deaf; a model that fails in every frame
+                # does not advance, and the watchdog notices.
+                self._failures += 1
+                if self._failures in (1, 10, 100) or self._failures % 1000 == 0:
+                    _LOGGER.exception("Inference failed (%d times so far).", self._failures)
+                self._pipeline.reset()
+                continue
+            if events:
+                self._announce(events)
+
+    def _announce(self, events: Sequence[SessionEvent]) -> None:
+        behind = self._reader.waiting / SAMPLE_RATE if self._capture.paced else 0.0
+        for event in events:
+            age = max(0.0, time.monotonic() - self._capture.last_block) + behind
+            message = self._announcer.message(event, age)
+            self._server.send(message)
+            # What was said is nobody's business but the peers': the log has only that it was.
+            if isinstance(message, Wake):
+                _LOGGER.info("Woken at %.2f s, score %.2f.", message.time_s, message.score)
+            elif isinstance(message, Final) and message.endpoint is not None:
+                _LOGGER.info("Result at %.2f s: %s.", message.time_s, message.endpoint.rule)
+
+    def _look_around(self) -> None:
+        now = time.monotonic()
+        if self._watchdog.due(now, delivered=self._capture.blocks, processed=self._pipeline.frames):
+            self._notifier.alive()
+        while not self._commands.empty():
+            self._obey(self._commands.get_nowait())
+        if now >= self._next_health:
+            self._next_health = now + self._health_every_s
+            self._server.send(self.health())
+        self._report_trouble(now)
+
+    def _report_trouble(self, now: float) -> None:
+        """One line when the microphone goes wrong, one when it is well again."""
+        failure, trouble = self._capture.failure, None
+        if failure is not None:
+            trouble = failure
+        elif now - self._capture.last_block > _STALE_S:
+            trouble = "No sound arrives."
+        elif self._capture.is_device and self._pipeline.levels.digital_silence:
+            trouble = "Only digital silence arrives; is the microphone muted or unplugged?"
+        if trouble == self._trouble:
+            return
+        self._trouble = trouble
+        if trouble is None:
+            _LOGGER.info("Sound arrives again.")
+        elif failure is None:  # the capture has logged its own failure
+            _LOGGER.warning("%s", trouble)
+        self._notifier.status(trouble or "Listening.")
+
+    def _obey(self, command: Command) -> None:
+        if command.verb == "health":
+            self._server.send(Reply(id=command.id, ok=True, result=plain(self.health())))
+        else:
+            message = f"There is no command {command.verb!r}; there are health and ping."
+            self._server.send(Reply(id=command.id, ok=False, message=message))
