@@ -29,7 +29,7 @@ _FROM_OUTSIDE = (
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory):
     """Point state and configuration at temporary folders and forget settings of the caller."""
     for name in list(os.environ):
-        if name in _FROM_OUTSIDE or name.startswith("VOICE_AGENT_"):
+        if name in _FROM_OUTSIDE or name.startswith(("VOICE_AGENT_", "VOICE_CONVERTERS_")):
             monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     for variable, folder in (

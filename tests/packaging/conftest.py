@@ -12,6 +12,6 @@ from firmware_models import factory_bundle
 @pytest.fixture(scope="session")
 def demo_recording() -> Path:
     """A recording that ships: the wake word and a command."""
-    recordings = sorted(factory_bundle().glob("demo/*.flac"))
-    assert recordings, "the factory bundle has no demo recording"
-    return recordings[0]
+    recording = factory_bundle() / "demo.flac"
+    assert recording.is_file(), "the factory bundle has no demo recording"
+    return recording

@@ -64,7 +64,9 @@ def test_every_file_it_names_exists():
     links = re.findall(r"\]\(([^)#:]+)\)", _TEXT)
     assert links
     assert not [link for link in links if not (_ROOT / link).exists()]
-    copied = [part for line in _shell_lines() for part in re.findall(r"(?<!/)systemd/[\w.*-]+", line)]
+    copied = [
+        part for line in _shell_lines() for part in re.findall(r"(?<!/)systemd/[\w.*-]+", line)
+    ]
     assert copied
     assert not [part for part in copied if not list(_ROOT.glob(part))]
 
