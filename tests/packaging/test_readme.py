@@ -87,7 +87,9 @@ def test_examples_of_the_configuration_are_valid(block: str, tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("row", "block"),
-    re.findall(r"^`va/dev/\w+/([a-z/]+)`:\n\n```json\n(.*?)^```", _TEXT, re.MULTILINE | re.DOTALL),
+    re.findall(
+        r"^`va/dev/\w+/([a-z/]+)`[^\n]*:\n\n```json\n(.*?)^```", _TEXT, re.MULTILINE | re.DOTALL
+    ),
 )
 def test_examples_of_messages_are_what_the_agent_sends(row: str, block: str):
     pattern = f"<prefix>/dev/<id>/{row}"
