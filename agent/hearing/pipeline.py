@@ -49,7 +49,9 @@ class Pipeline:
     Attributes:
         session: The state machine.
         levels: Levels of what was heard.
+        features: From blocks to frames.
         encoder: Counts what was spent.
+        decoder: From encodings to labels.
         words: The wake words.
         frames: Blocks processed.
 
@@ -61,27 +63,30 @@ class Pipeline:
         manifest = bundle.manifest
         vocabulary = Vocabulary(bundle.tokens())
         self.encoder = Encoder(Model(bundle.path("encoder_slow")))
-        decoder = Transducer(
+        self.decoder = Transducer(
             Model(bundle.path("predictor")),
             Model(bundle.path("joiner")),
             blank=manifest.tokens.blank,
             max_symbols=manifest.decoder.max_symbols,
         )
-        if decoder.labels != len(vocabulary) or decoder.dim != self.encoder.dim:
+        if self.decoder.labels != len(vocabulary) or self.decoder.dim != self.encoder.dim:
             raise BundleFileError(
-                f"The encoder gives {self.encoder.dim} numbers for a joiner of {decoder.dim}, which"
-                f" has {decoder.labels} labels for {len(vocabulary)} tokens; restore the bundle."
+                f"The encoder gives {self.encoder.dim} numbers and the joiner takes"
+                f" {self.decoder.dim}, it has {self.decoder.labels} labels and there are"
+                f" {len(vocabulary)} tokens; restore the bundle."
             )
         settings = SessionSettings(
             rules=EndRules.from_config(config.session),
             context_frames=round(config.session.context_seconds / FRAME_SECONDS + 0.49),
             partial_frames=max(1, round(config.session.partial_interval_seconds / FRAME_SECONDS)),
         )
-        self.session = Session(self.encoder, decoder, vocabulary, settings, bundle.macs_per_frame())
+        self.session = Session(
+            self.encoder, self.decoder, vocabulary, settings, bundle.macs_per_frame()
+        )
         self.words = load_wake_words(bundle, config) if wake else []
         self.levels = LevelMeter()
         self.frames = 0
-        self._features = LogMel()
+        self.features = LogMel()
         self._samples = np.zeros(BLOCK, np.float32)
 
     def process(self, block: Block) -> Sequence[SessionEvent]:
@@ -99,7 +104,7 @@ class Pipeline:
         samples = self._samples
         np.multiply(block, _SCALE, out=samples, dtype=np.float32)
         mean_square = self.levels.process(block, samples)
-        frame = self._features.process(samples)
+        frame = self.features.process(samples)
         detection: Detection | None = None
         for word in self.words:
             # Every model sees every frame, so that its state stays whole; the first one wins.
@@ -116,7 +121,7 @@ class Pipeline:
         """Goes back to the state after construction, for the next recording."""
         for word in self.words:
             word.reset()
-        self._features.reset()
+        self.features.reset()
         self.session.reset()
         self.levels = LevelMeter()
         self.frames = 0

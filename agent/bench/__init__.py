@@ -1,0 +1,1 @@
+"""What hearing costs on this machine: CPU, time of each stage, memory, start-up."""
