@@ -7,6 +7,7 @@ Shards that exist are kept, so the work resumes where it stopped.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -69,8 +70,6 @@ def _noise_sources(real: Path) -> Iterator[Source]:
 
 
 def _train_paths(manifest: Path, real: Path) -> Iterator[Path]:
-    import json
-
     for line in manifest.read_text().splitlines():
         record = json.loads(line)
         if record["split"] == "train" and record["use"] == "train_ok":
@@ -89,12 +88,15 @@ def _pool_sources(path: Path, start: int, stop: int, phrase: str | None) -> Iter
             yield Source(pool.audio(i), "", item.phrase_end_s)
 
 
-def prepare(plan: Plan) -> None:
-    """Makes every missing shard of the plan, the most useful first."""
+def prepare(plan: Plan) -> int:
+    """Makes every missing shard of the plan, the most useful first; returns how many it made."""
+    made = 0
     for name, kind, sources, recipe, seed in _tasks(plan):
         folder = plan.folder / kind
         if not (folder / f"{name}.json").exists():
             write_shard(folder, name, sources, recipe, seed)
+            made += 1
+    return made
 
 
 _Task = tuple[str, str, Iterator[Source], WaveformRecipe, Sequence[int]]
@@ -129,6 +131,8 @@ def _wake_tasks(plan: Plan, recipe: WaveformRecipe) -> Iterator[_Task]:
             trimmed = (_without_tail(source) for source in alone)
             yield f"wake-real-{copy}", "wake", trimmed, recipe, (plan.seed, 3, copy)
     for number, path in enumerate(plan.wake_pools):
+        if not path.exists():  # not begun yet; the next pass finds it
+            continue
         sources = _pool_sources(path, 0, SPAN, plan.wake_phrase)
         yield f"wake-pool{number}", "wake", sources, recipe, (plan.seed, 4, number)
 
@@ -156,6 +160,10 @@ def _pool_tasks(
 
 
 def run_quietly(plan: Plan) -> None:
-    """Entry of the background process: gives way to everything else."""
+    """Entry of the background process: gives way to everything else.
+
+    Pools may still be growing, so it looks again until there is nothing left to do.
+    """
     os.nice(10)
-    prepare(plan)
+    while prepare(plan):
+        pass

@@ -28,9 +28,9 @@ _SILENCE = -13.0
 class RowRecipe:
     """Chances and ranges of everything that is drawn per row."""
 
-    frames: tuple[int, ...] = (60, 75, 95, 120, 160)
+    frames: tuple[int, ...] = (70, 90, 115, 150)
     """Lengths of rows; all rows of a batch share one."""
-    budget: int = 4800
+    budget: int = 4000
     """Frames of a batch."""
     real_share: float = 0.2
     """Share of utterances that are real recordings."""
@@ -134,16 +134,14 @@ class RowBuilder:
         jitter = int(rng.integers(*self._recipe.context_jitter)) if at else 0
         context = max(0, at // HOPS_PER_FRAME + jitter)
         # Half of the commands follow the wake word in the same breath.
-        at += int(rng.integers(0, 60)) if at == 0 or rng.random() < 0.5 else 0
+        at += int(rng.integers(0, 45)) if at == 0 or rng.random() < 0.5 else 0
         texts: list[str] = []
         seconds = 0.0
-        for attempt in range(6):
+        for _ in range(8):
             clip = self._utterance(rng)
-            tail = int(rng.integers(15, 90))
-            if at + len(clip.hops) + min(tail, 25) > len(row):
-                if texts or attempt < 5:
-                    continue
-                break
+            tail = int(rng.integers(12, 70))
+            if at + len(clip.hops) + min(tail, 20) > len(row):
+                continue
             row[at : at + len(clip.hops)] = clip.hops
             at += len(clip.hops) + tail
             texts.append(clip.text)
