@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from agent import __version__
@@ -25,13 +24,15 @@ from agent.events import Ack, Command, Event, Final, Partial, Reply, Speculative
 from agent.mqtt.outbox import Outbox
 from agent.mqtt.signals import Connected, Delivered, Received, Rejected, Signal
 from agent.mqtt.topics import ROW_OF_EVENT, Topics, payload, read_request
+from agent.service.notify import Notifier
 
 _LOGGER = logging.getLogger(__name__)
 
 _TURN_S = 0.5
 _REJECTED_PAUSE_S = 60.0
 _FAREWELL_S = 3.0
-_MOST_ANNOYED = 512  # results that wait out a rejection
+_MOST_HELD_BACK = 512
+_UNWATCHED_S = 10.0
 
 
 class Sink(Protocol):
@@ -70,7 +71,7 @@ class Link:
         topics: The topic table of this device.
         boot_id: Of this process.
         partials: Whether words are published while they are spoken.
-        alive: Called in every turn of the loop, for the watchdog.
+        notifier: The service manager.
 
     Attributes:
         failures: How many turns ended in an error that nothing was prepared for.
@@ -85,7 +86,7 @@ class Link:
         topics: Topics,
         boot_id: str,
         partials: bool = True,
-        alive: Callable[[], None] = lambda: None,
+        notifier: Notifier | None = None,
     ) -> None:
         self._channel = channel
         self._outbox = outbox
@@ -93,7 +94,8 @@ class Link:
         self._topics = topics
         self._boot_id = boot_id
         self._partials = partials
-        self._alive = alive
+        self._notifier = notifier or Notifier()
+        self._next_sign = 0.0
         self._started = time.monotonic()
         self._not_before: dict[str, float] = {}
         self._announced: bool | None = None
@@ -104,8 +106,10 @@ class Link:
     def run(self) -> None:
         """Works until `stop`, then delivers for a moment what can be delivered, and ends."""
         self._sink.start()
+        self._notifier.ready("Running.")
         while not self._stopping:
             self._guarded_turn(_TURN_S)
+        self._notifier.stopping()
         deadline = time.monotonic() + _FAREWELL_S
         while self._sink.connected and len(self._outbox) and time.monotonic() < deadline:
             self._guarded_turn(0.05)
@@ -114,6 +118,7 @@ class Link:
         self._sink.close(self.state("offline"))
         self._outbox.close()
         self._channel.close()
+        self._notifier.close()
 
     def stop(self) -> None:
         """Ends `run`; from any thread or signal handler."""
@@ -151,7 +156,7 @@ class Link:
             self._channel.reconnect()
         self._publish_results()
         self._announce()
-        self._alive()
+        self._show_life()
 
     def _from_listen(self, event: Event) -> None:
         if isinstance(event, Final):
@@ -190,7 +195,7 @@ class Link:
 
     def _hold_back(self, key: str, why: str) -> None:
         _LOGGER.warning("Result %s waits %g s: %s.", key, _REJECTED_PAUSE_S, why)
-        while len(self._not_before) >= _MOST_ANNOYED:
+        while len(self._not_before) >= _MOST_HELD_BACK:
             del self._not_before[next(iter(self._not_before))]
         self._not_before[key] = time.monotonic() + _REJECTED_PAUSE_S
 
@@ -203,6 +208,13 @@ class Link:
             and self._sink.publish("state", self.state("online"))
         ):
             self._announced = listening
+
+    def _show_life(self) -> None:
+        """Only a loop that comes round without an error gets here."""
+        now = time.monotonic()
+        if now >= self._next_sign:
+            self._next_sign = now + (self._notifier.watchdog_s or _UNWATCHED_S) / 4
+            self._notifier.alive()
 
     def _acknowledge(self, *keys: str) -> None:
         if keys:

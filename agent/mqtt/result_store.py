@@ -75,13 +75,9 @@ class ResultStore:
         Raises:
             OutboxError: It is not stored; nothing else has changed.
         """
+        if self.knows(key):
+            return False
         with self._transaction() as database:
-            known = database.execute(
-                "select 1 from waiting where id = ?1 union select 1 from delivered where id = ?1",
-                (key,),
-            )
-            if known.fetchone():
-                return False
             database.execute("insert into waiting (id, body) values (?, ?)", (key, body))
             surplus = database.execute(
                 "delete from waiting where sequence in"
@@ -97,6 +93,25 @@ class ResultStore:
                 self.given_up,
             )
         return True
+
+    def knows(self, key: str) -> bool:
+        """Asks for a result; works on a full disk too.
+
+        Args:
+            key: Its id.
+
+        Returns:
+            True if it waits here or has been delivered.
+
+        Raises:
+            OutboxError: The disk cannot be read.
+        """
+        with self._transaction("deferred") as database:
+            found = database.execute(
+                "select 1 from waiting where id = ?1 union select 1 from delivered where id = ?1",
+                (key,),
+            ).fetchone()
+        return found is not None
 
     def waiting(self, most: int) -> list[Waiting]:
         """The oldest results that are not delivered.

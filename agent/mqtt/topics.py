@@ -152,7 +152,7 @@ class Topics:
                     " '+', '#' and '/', and no '$' in front."
                 )
         self.device = device
-        self._values = {"<prefix>": prefix, "<id>": device}
+        self._prefix = prefix
 
     def of(self, row: str, verb: str = "+") -> str:
         """A topic in full.
@@ -164,10 +164,9 @@ class Topics:
         Returns:
             The topic, or for commands the filter to subscribe to.
         """
-        topic = TOPICS[row].pattern.replace("<verb>", verb)
-        for placeholder, value in self._values.items():
-            topic = topic.replace(placeholder, value)
-        return topic
+        values = {"<prefix>": self._prefix, "<id>": self.device, "<verb>": verb}
+        levels = TOPICS[row].pattern.split("/")
+        return "/".join(values.get(level, level) for level in levels)
 
     def verb_of(self, topic: str) -> str | None:
         """The verb of a command's topic.
