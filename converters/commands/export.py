@@ -1,0 +1,75 @@
+"""``voice-converters export``: a trained recogniser and wake word become a bundle for the boards.
+
+Writes int8 ``.tflite`` files directly from the weights, the self-test's recordings, the model
+card and the manifest. The same inputs give the same bytes if SOURCE_DATE_EPOCH is set.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+HELP = "turn trained weights into a model bundle"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    add = parser.add_argument
+    add("--asr", type=Path, required=True, metavar="RUN", help="folder that train-asr wrote")
+    add("--wake", type=Path, required=True, metavar="DIR", help="folder that train-wake wrote")
+    add("--selftest", type=Path, action="append", required=True, metavar="POOL",
+        help="pool by voices never trained on, to pick the self-test from (may be repeated)")
+    add("--selftest-count", type=int, default=48, help="clips to pick (default: %(default)s)")
+    add("--card", type=Path, required=True, metavar="FILE", help="the model card, Markdown")
+    add("--extra", type=Path, action="append", default=[], metavar="FILE",
+        help="file to ship beside the models, such as the demo (may be repeated)")
+    add("--release", type=int, default=1, help="number of the release (default: %(default)s)")
+    add("--seed", type=int, default=1, help="seed of the training, for the manifest")
+    add("--pool", type=Path, action="append", default=[], metavar="DIR",
+        help="pool that was trained on, for the manifest's provenance (may be repeated)")
+    add("--out", type=Path, required=True, metavar="BUNDLE", help="the bundle's folder")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Writes the bundle; returns the exit status."""
+    from agent.bundle.manifest import ProvenanceEntry, load_bundle
+    from converters.asr.checkpoint import as_arrays, load_recogniser
+    from converters.cache import key
+    from converters.export.bundle import LICENCES, SelftestPlan, assemble
+
+    if not (args.asr / "checkpoint.pt").exists():
+        print(f"error: {args.asr} holds no checkpoint.pt; run train-asr first", file=sys.stderr)
+        return 2
+    definitions = [json.loads((pool / "pool.json").read_text()) for pool in args.pool]
+    voices = sorted({engine for pool in definitions for engine in pool.get("engines", {})})
+    manifest = assemble(
+        args.out,
+        weights=as_arrays(load_recogniser(args.asr)),
+        wake=args.wake,
+        selftest=SelftestPlan(tuple(args.selftest), args.selftest_count),
+        card=args.card.read_text(encoding="utf-8"),
+        release=args.release,
+        provenance=ProvenanceEntry(
+            commit=_commit(),
+            seed=args.seed,
+            data_sha256=key({"pools": definitions}) if definitions else None,
+            voices=tuple(voices),
+            licences=LICENCES,
+        ),
+        extra=args.extra,
+    )
+    load_bundle(args.out)
+    size = sum(entry.bytes for entry in manifest.files)
+    print(f"wrote {args.out}: {len(manifest.files)} files, {size / 1e6:.2f} MB")
+    return 0
+
+
+def _commit() -> str | None:
+    """The commit that exports, if this is a git checkout."""
+    found = subprocess.run(
+        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False, timeout=10
+    )
+    return found.stdout.strip() if found.returncode == 0 else None

@@ -1,0 +1,77 @@
+"""The recordings that a recogniser is measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.hearing.features import SAMPLE_RATE
+from converters.asr.corpora import read_audio, read_manifest
+from converters.asr.text import normalise
+from converters.synthesis.pool import load_pool
+
+LEAD_S, TAIL_S = 0.3, 0.6
+"""Pauses of faint noise around every clip: what is recognised in them counts as an error."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One recording and what should be understood of it."""
+
+    samples: NDArray[np.int16]
+    text: str
+    speaker: str
+    slots: Mapping[str, str] = field(default_factory=dict)
+
+    def padded(self) -> NDArray[np.int16]:
+        """The clip between two pauses of faint noise; the same for every model."""
+        rng = np.random.default_rng(0)
+        lead = rng.normal(0.0, 4.0, int(LEAD_S * SAMPLE_RATE)).astype(np.int16)
+        tail = rng.normal(0.0, 4.0, int(TAIL_S * SAMPLE_RATE)).astype(np.int16)
+        return np.concatenate([lead, self.samples, tail])
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """A named list of recordings."""
+
+    name: str
+    items: list[Item]
+
+
+def pool_sets(path: Path, limit: int | None = None) -> Iterator[EvaluationSet]:
+    """A synthetic pool, cell by cell."""
+    pool = load_pool(path)
+    cells: dict[str, list[Item]] = {}
+    for position, item in enumerate(pool.items):
+        found = cells.setdefault(item.cell, [])
+        if limit is None or len(found) < limit:
+            speaker = f"{item.engine}/{item.voice}"
+            found.append(Item(pool.audio(position), item.text, speaker, item.slots))
+    for cell, items in sorted(cells.items()):
+        yield EvaluationSet(f"{items[0].speaker} {cell}", items)
+
+
+def real_sets(real: Path, splits: set[str]) -> Iterator[EvaluationSet]:
+    """Coffee orders with their slots, and transcribed read speech."""
+    for name, title in (
+        ("cmd_picovoice_coffee", "coffee orders"),
+        ("speech_librispeech", "LibriSpeech"),
+        ("speech_en_transcribed", "read speech, various"),
+    ):
+        manifest = real / "manifests" / f"{name}.jsonl"
+        if not manifest.exists():
+            continue
+        items = []
+        for utterance in read_manifest(manifest, splits=splits, training=False):
+            label = utterance.label if isinstance(utterance.label, dict) else {}
+            slots = {k: normalise(v) for k, v in label.get("slots", {}).items()}
+            items.append(
+                Item(read_audio(utterance.path), utterance.text, utterance.speaker, slots)
+            )
+        if items:
+            yield EvaluationSet(f"{title} ({', '.join(sorted(splits))})", items)
