@@ -48,6 +48,7 @@ def new_client(
     password: str | None,
     will_topic: str,
     will: bytes,
+    pauses_s: tuple[float, float],
 ) -> Client:
     """A client that will connect to the broker as soon as its loop is started.
 
@@ -58,6 +59,7 @@ def new_client(
         password: The broker's password, if any.
         will_topic: Where the last will is published.
         will: The retained state for others to see when we have vanished.
+        pauses_s: From `draw_pauses`.
 
     Returns:
         The client, without callbacks.
@@ -70,10 +72,7 @@ def new_client(
     # Some room beside the results, for states and replies.
     client.max_inflight_messages_set(config.inflight + 8)
     client.max_queued_messages_set(config.inflight + 64)
-    # A random part of their own, or ten thousand boards come back in step after a power cut.
-    first = config.reconnect_min_seconds * random.uniform(1.0, 2.0)
-    longest = max(config.reconnect_max_seconds * random.uniform(0.5, 1.0), first)
-    client.reconnect_delay_set(first, longest)  # type: ignore[arg-type] # fractions work
+    set_pauses(client, *pauses_s)
     if config.username:
         client.username_pw_set(config.username, password)
     if tls is not None:
@@ -96,6 +95,32 @@ def new_client(
         ),
     )
     return client
+
+
+def draw_pauses(config: MqttConfig) -> tuple[float, float]:
+    """First and longest pause between attempts, with a random part.
+
+    Without it, ten thousand boards would come back in step after a power cut.
+
+    Args:
+        config: The section of the configuration.
+
+    Returns:
+        Both in seconds, the first not longer than the longest.
+    """
+    first = config.reconnect_min_seconds * random.uniform(1.0, 2.0)
+    return first, max(config.reconnect_max_seconds * random.uniform(0.5, 1.0), first)
+
+
+def set_pauses(client: Client, first_s: float, longest_s: float) -> None:
+    """Sets the pauses between attempts; paho doubles them while nobody answers.
+
+    Args:
+        client: The client.
+        first_s: First pause.
+        longest_s: Longest pause.
+    """
+    client.reconnect_delay_set(first_s, longest_s)  # type: ignore[arg-type] # fractions work
 
 
 def properties_of(packet: int, **values: int) -> Properties:

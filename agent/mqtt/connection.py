@@ -11,14 +11,14 @@ What paho 2.2 does not do by itself, and where it is done (each has a test with 
 * It queues without bound while offline: nothing is handed to it unless the broker is there.
 * It forgets that a broker without persistence loses subscriptions: they are made again whenever the
   broker has no session of ours.
-* Its pauses between attempts are the same for everyone: ours have a random part.
+* Its pauses between attempts are the same for everyone, and do not grow when connections are
+  accepted and dropped: ours have a random part, and `Patience`.
 """
 
 from __future__ import annotations
 
 import logging
 import queue
-import random
 import time
 from collections.abc import Callable
 from typing import Any
@@ -30,15 +30,21 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.config import MqttConfig
-from agent.mqtt.client import check_host, new_client, properties_of, tls_context
+from agent.mqtt.client import (
+    check_host,
+    draw_pauses,
+    new_client,
+    properties_of,
+    set_pauses,
+    tls_context,
+)
+from agent.mqtt.patience import Patience
 from agent.mqtt.signals import Connected, Delivered, Received, Rejected, Signal
 from agent.mqtt.topics import TOPICS, Topics
 
 _LOGGER = logging.getLogger(__name__)
 
 _EVENTS_QUEUED = 256
-_SESSION_TAKEN_OVER = 0x8E
-_TAKEOVER_PAUSE_S = 60
 _REPLACE_PAUSE_S = 5.0
 
 
@@ -77,6 +83,8 @@ class Connection:
         self._tls = tls_context(config)
         check_host(config.host)
         self._port = config.port or (8883 if config.tls else 1883)
+        self._pauses_s = draw_pauses(config)
+        self._patience = Patience(*self._pauses_s)
         self._keys: dict[int, str] = {}
         self._largest_publish = config.max_packet_bytes
         self._window = config.inflight
@@ -185,6 +193,7 @@ class Connection:
             self._client.subscribe(self._topics.of("command"), qos=TOPICS["command"].qos)
             self._subscribed = True
         self.connected = True
+        self._patience.connected(time.monotonic())
         self._reported = None
         _LOGGER.info("Connected to the broker at %s.", self.address)
         return [Connected()]
@@ -199,14 +208,14 @@ class Connection:
                 who,
                 reason,
             )
-        if reason.value == _SESSION_TAKEN_OVER:
-            _LOGGER.error(
-                "MqttError: another client calls itself %s; give each device its own device.id.",
-                self._client_id(),
-            )
-            # Without a long pause the two would throw each other out for ever.
-            pause = random.randint(_TAKEOVER_PAUSE_S // 2, _TAKEOVER_PAUSE_S)
-            self._client.reconnect_delay_set(pause, 2 * _TAKEOVER_PAUSE_S)
+            pause = self._patience.disconnected(time.monotonic())
+            set_pauses(self._client, pause, max(pause, self._pauses_s[1]))
+            if self._patience.just_became_suspicious:
+                _LOGGER.error(
+                    "MqttError: the broker drops us soon after each connection; if another client"
+                    " calls itself %s, give each device its own device.id.",
+                    self._client_id(),
+                )
         return []
 
     def _handle_failure(self) -> list[Signal]:
@@ -259,6 +268,7 @@ class Connection:
             password=self._password,
             will_topic=self._topics.of("state"),
             will=self._last_will,
+            pauses_s=self._pauses_s,
         )
         self._set_callbacks(client)
         return client

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from agent.events import (
     Event,
     Final,
@@ -14,7 +17,7 @@ from agent.events import (
     Wake,
 )
 
-WALL = {"time_s": 1.0, "wall_ms": 1, "clock_ok": False}
+WALL: dict[str, Any] = {"time_s": 1.0, "wall_ms": 1, "clock_ok": False}
 
 
 def hello(role: str) -> Hello:
@@ -64,7 +67,7 @@ def health(number: int) -> Health:
     )
 
 
-MAKERS = {
+MAKERS: dict[str, Callable[[int], Event]] = {
     "partial": partial,
     "speculative": speculative,
     "health": health,
@@ -76,5 +79,4 @@ MAKERS = {
 
 
 def sample(kind: str, number: int) -> Event:
-    event: Event = MAKERS[kind](number)
-    return event
+    return MAKERS[kind](number)

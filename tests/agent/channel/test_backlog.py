@@ -13,6 +13,11 @@ from tests.agent.channel.samples import final, partial, sample, speculative, sta
 ORDER = ["partial", "speculative", "health", "state", "reply", "wake"]
 
 
+def push_all(backlog: Backlog, events: list[Event]) -> None:
+    for event in events:
+        backlog.push(event)
+
+
 def drain(backlog: Backlog) -> list[Event]:
     events = []
     while (event := backlog.pop()) is not None:
@@ -22,9 +27,8 @@ def drain(backlog: Backlog) -> list[Event]:
 
 def test_what_fits_comes_out_in_order() -> None:
     backlog = Backlog(events=3, finals=2)
-    events = [wake(1), partial(1), final(1), state(1), final(2)]
-    for event in events:
-        backlog.push(event)
+    events: list[Event] = [wake(1), partial(1), final(1), state(1), final(2)]
+    push_all(backlog, events)
     assert len(backlog) == 5
     assert drain(backlog) == events
     assert not backlog
@@ -33,8 +37,7 @@ def test_what_fits_comes_out_in_order() -> None:
 
 def test_partials_go_first_oldest_first_then_speculative() -> None:
     backlog = Backlog(events=3, finals=1)
-    for event in [wake(1), partial(1), partial(2), speculative(1), speculative(2), state(1)]:
-        backlog.push(event)
+    push_all(backlog, [wake(1), partial(1), partial(2), speculative(1), speculative(2), state(1)])
     # speculative(1) pushes out partial(1), speculative(2) partial(2), and state(1) speculative(1).
     assert drain(backlog) == [wake(1), speculative(2), state(1)]
     assert backlog.dropped == Counter(partial=2, speculative=1)
@@ -49,8 +52,7 @@ def test_a_newcomer_may_itself_be_the_least_important() -> None:
 
 def test_finals_only_give_way_to_finals() -> None:
     backlog = Backlog(events=1, finals=2)
-    for event in [final(1), final(2), wake(1), wake(2), final(3)]:
-        backlog.push(event)
+    push_all(backlog, [final(1), final(2), wake(1), wake(2), final(3)])
     assert drain(backlog) == [final(2), wake(2), final(3)]
     assert backlog.dropped == Counter(wake=1, final=1)
 

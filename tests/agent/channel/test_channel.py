@@ -109,7 +109,7 @@ def test_events_arrive_in_order_and_commands_come_back(
     link = connect("link")
     assert link.server == hello("listen")
     assert server.wait_for_peer("link", PATIENCE_S)
-    sent = [wake(1), partial(1), partial(2), final(1), health(1)]
+    sent: list[Event] = [wake(1), partial(1), partial(2), final(1), health(1)]
     for event in sent:
         server.send(event)
     assert receive(link, 5) == sent

@@ -82,16 +82,21 @@ class Subscriber:
             CallbackAPIVersion.VERSION2, client_id="house", protocol=mqtt.MQTTv5
         )
         self.client.reconnect_delay_set(1, 1)
-        self.client.on_connect = lambda *_: self.client.subscribe(topic, qos=1)
+        self._topic = topic
+        self.client.on_connect = self._subscribe
         self.client.on_subscribe = lambda *_: self._ready.set()
-        self.client.on_message = lambda _, __, message: self.messages.append(
-            (message.topic, message.payload, message.retain)
-        )
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        self.client.on_message = self._collect
+        properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = 3600
         self.client.connect("127.0.0.1", port, clean_start=False, properties=properties)
         self.client.loop_start()
         assert self._ready.wait(PATIENCE_S)
+
+    def _subscribe(self, *_: Any) -> None:
+        self.client.subscribe(self._topic, qos=1)
+
+    def _collect(self, _: Any, __: Any, message: mqtt.MQTTMessage) -> None:
+        self.messages.append((message.topic, bytes(message.payload), message.retain))
 
     def on(self, end_of_topic: str) -> list[bytes]:
         return [body for topic, body, _ in self.messages if topic.endswith(end_of_topic)]
