@@ -10,7 +10,6 @@ start with the first shard while others are still being made, and any may be del
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,7 +80,7 @@ def write_shard(
     final = folder / f"{name}.json"
     partial = final.with_suffix(".part")
     partial.write_text(json.dumps(entries))
-    os.replace(partial, final)
+    partial.replace(final)
     return final
 
 

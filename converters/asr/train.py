@@ -10,7 +10,6 @@ exported is the exponential moving average of the weights.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as distributed
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from converters.asr.model import Recogniser, Shape
@@ -52,6 +50,10 @@ class Schedule:
         return self.peak_rate * warm * max(self.final_share, left)
 
 
+def _rank() -> int:
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
 @dataclass
 class Progress:
     """Where a run stands; stored in the checkpoint."""
@@ -74,14 +76,24 @@ class Trainer:
         *,
         device: str = "cpu",
         seed: int = 1,
+        dropout: float = 0.1,
         weights: dict[str, Tensor] | None = None,
     ) -> None:
+        """Args:
+        out: folder of the checkpoint.
+        shape: sizes of the model.
+        schedule: how long and how fast to learn.
+        device: "cpu" or "cuda".
+        seed: of the first weights and of dropout.
+        dropout: share of each row's channels that is dropped while training.
+        weights: a full state to start from instead of random weights.
+        """
         torch.manual_seed(seed)
         self.out = out
         self.schedule = schedule
         self.progress = Progress()
         self._device = torch.device(device)
-        self._model = Recogniser(shape).to(self._device)
+        self._model = Recogniser(shape, dropout).to(self._device)
         if weights is not None:
             self._model.load_state_dict(weights)
         self._average = Recogniser(shape).to(self._device).eval()
@@ -92,6 +104,8 @@ class Trainer:
         self._wrapped: nn.Module = self._model
         if distributed.is_initialized():
             self._wrapped = DistributedDataParallel(self._model)
+        # From here on ranks draw different dropout; their first weights were the same.
+        torch.manual_seed(seed + 1 + _rank())
 
     # -- one step --------------------------------------------------------------------------
 
@@ -107,12 +121,12 @@ class Trainer:
         loss = (simple_weight * simple + (0.1 if early else 1.0) * pruned).mean()
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(self._model.parameters(), self._clip())
+        norm = nn.utils.clip_grad_norm_(self._model.parameters(), self.schedule.clip)
         if torch.isfinite(norm):
             self._optimiser.step()
             self._follow()
         self.progress.step += 1
-        self.progress.seconds += time.monotonic() - began
+        self.spend(time.monotonic() - began)
         self.progress.source_s += batch.source_s
         labels = float(batch.labels.sum()) + len(batch.labels)
         return {
@@ -128,16 +142,20 @@ class Trainer:
             simple, pruned = self._wrapped(*tensors)
         return simple, pruned
 
-    def _clip(self) -> float:
-        # Gradients are means over rows of losses in nats per row; early ones are huge.
-        return self.schedule.clip
-
     @torch.no_grad()
     def _follow(self) -> None:
         # A young average must forget its random start faster.
         decay = min(self.schedule.average, (1 + self.progress.step) / (10 + self.progress.step))
         mine, theirs = list(self._average.parameters()), list(self._model.parameters())
         torch._foreach_lerp_(mine, theirs, 1.0 - decay)
+
+    def spend(self, seconds: float) -> None:
+        """Counts wall time; the first process's clock holds for all, so that all stop together."""
+        spent = torch.tensor([self.progress.seconds + seconds], dtype=torch.float64)
+        if distributed.is_initialized():
+            spent = spent.to(self._device)
+            distributed.broadcast(spent, 0)
+        self.progress.seconds = float(spent)
 
     # -- state -----------------------------------------------------------------------------
 
@@ -154,7 +172,7 @@ class Trainer:
 
     def save(self) -> None:
         """Writes the checkpoint atomically; only the first process does."""
-        if distributed.is_initialized() and distributed.get_rank() != 0:
+        if _rank() != 0:
             return
         state: dict[str, Any] = {
             "shape": self._model.shape.as_dict(),
@@ -162,11 +180,12 @@ class Trainer:
             "average": self._average.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "progress": vars(self.progress),
+            "random": torch.get_rng_state(),
         }
         self.out.mkdir(parents=True, exist_ok=True)
         partial = self.out / "checkpoint.part"
         torch.save(state, partial)
-        os.replace(partial, self.out / "checkpoint.pt")
+        partial.replace(self.out / "checkpoint.pt")
 
     def resume(self) -> bool:
         """Continues from OUT/checkpoint.pt if it exists."""
@@ -178,6 +197,8 @@ class Trainer:
         self._average.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])
         self.progress = Progress(**state["progress"])
+        if "random" in state:
+            torch.set_rng_state(state["random"].cpu())
         return True
 
     @property
@@ -203,16 +224,13 @@ def train(
         every_minutes: between checkpoints.
         on_checkpoint: evaluates, looks for new material, returns the builder to go on with.
     """
-    rank, world = (0, 1)
-    if distributed.is_initialized():
-        rank, world = distributed.get_rank(), distributed.get_world_size()
+    world = distributed.get_world_size() if distributed.is_initialized() else 1
     due = trainer.progress.seconds + 60.0 * every_minutes
     while not trainer.finished:
         began = time.monotonic()
-        batch = rows.batch(trainer.progress.step, rank, world)
-        making = time.monotonic() - began
+        batch = rows.batch(trainer.progress.step, _rank(), world)
+        trainer.spend(time.monotonic() - began)
         losses = trainer.step(batch)
-        trainer.progress.seconds += making
         on_step(losses, time.monotonic() - began)
         if trainer.progress.seconds >= due:
             trainer.save()

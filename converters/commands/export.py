@@ -7,10 +7,12 @@ card and the manifest. The same inputs give the same bytes if SOURCE_DATE_EPOCH 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 HELP = "turn trained weights into a model bundle"
 
@@ -37,7 +39,6 @@ def main(args: argparse.Namespace) -> int:
     """Writes the bundle; returns the exit status."""
     from agent.bundle.manifest import ProvenanceEntry, load_bundle
     from converters.asr.checkpoint import as_arrays, load_recogniser
-    from converters.cache import key
     from converters.export.bundle import LICENCES, SelftestPlan, assemble
 
     if not (args.asr / "checkpoint.pt").exists():
@@ -55,7 +56,7 @@ def main(args: argparse.Namespace) -> int:
         provenance=ProvenanceEntry(
             commit=_commit(),
             seed=args.seed,
-            data_sha256=key({"pools": definitions}) if definitions else None,
+            data_sha256=_digest(definitions) if definitions else None,
             voices=tuple(voices),
             licences=LICENCES,
         ),
@@ -65,6 +66,11 @@ def main(args: argparse.Namespace) -> int:
     size = sum(entry.bytes for entry in manifest.files)
     print(f"wrote {args.out}: {len(manifest.files)} files, {size / 1e6:.2f} MB")
     return 0
+
+
+def _digest(definitions: list[Any]) -> str:
+    """SHA-256 of what defines the training pools."""
+    return hashlib.sha256(json.dumps(definitions, sort_keys=True).encode()).hexdigest()
 
 
 def _commit() -> str | None:

@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--warm-steps", type=int, default=300, help="steps of rising rate (default: %(default)s)")
     add("--real-share", type=float, default=0.2,
         help="share of real utterances (default: %(default)s)")
-    add("--batch-frames", type=int, default=3600,
+    add("--batch-frames", type=int, default=4000,
         help="40 ms frames in a batch over all processes (default: %(default)s)")
     add("--copies", type=int, default=3, help="augmented copies of each synthetic utterance")
     add("--threads", type=int, default=os.cpu_count() or 1, help="compute threads")
@@ -50,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Runs the training; returns the exit status."""
     import torch
-    import torch.distributed as distributed
+    from torch import distributed
 
     from converters.asr import prepare as preparing
     from converters.asr.development import development_sets
