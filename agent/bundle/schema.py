@@ -110,7 +110,7 @@ class WakeEntry:
     """Frames after a detection in which the word cannot be detected again."""
     second_stage: int | None = field(default=None, metadata=_PERMILLE)
     """Least agreement of the recogniser, in permille; null: not asked."""
-    latency: int = _frames(2, 15)
+    latency: int = _frames(2, 10)
     """Frames from the end of the word to the frame in which the smoothed score crosses."""
     length: int = field(default=15, metadata={"minimum": 1, "maximum": 60})
     """Frames that the word lasts, typically."""

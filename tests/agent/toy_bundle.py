@@ -84,7 +84,9 @@ def write_toy_bundle(directory: Path, *, wake: bool = True) -> Path:
     words: tuple[WakeEntry, ...] = ()
     if wake:
         (directory / "wake" / "beep.tflite").write_bytes(wake_word())
-        words = (WakeEntry(phrase=PHRASE, file="wake/beep.tflite", threshold=500, smoothing=1),)
+        words = (
+            WakeEntry(phrase=PHRASE, file="wake/beep.tflite", threshold=500, smoothing=1, length=6),
+        )
     clips = []
     for number, text in enumerate(("ab", "a dc", "cab")):
         write_sound(directory / "selftest" / f"{number}.flac", tones(f"_*{text}."))
