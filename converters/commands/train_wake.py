@@ -26,6 +26,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="synthetic wake words and hard negatives made by `synthesise` (may be repeated)")
     add("--negatives-pool", type=Path, action="append", default=[], metavar="DIR",
         help="synthetic speech without the phrase (may be repeated)")
+    add("--negatives-hours", type=float, default=10.0,
+        help="use so much of each of these (default: %(default)s)")
     add("--tuning-pool", type=Path, action="append", default=[], metavar="DIR",
         help="pools of another seed or voice to choose by; without any, a part of the others")
     add("--real", type=Path, metavar="DIR",
@@ -84,21 +86,26 @@ def _train(args: argparse.Namespace, bar: Bar) -> dict[str, Any]:
 
     args.out.mkdir(parents=True, exist_ok=True)
     recordings = list(read_manifests(args.real, args.phrase)) if args.real else []
-    pools = [u for d in (*args.pool, *args.negatives_pool) for u in pool_utterances(d, args.phrase)]
+    pools = [u for d in args.pool for u in pool_utterances(d, args.phrase)]
+    for folder in args.negatives_pool:
+        pools += pool_utterances(folder, args.phrase, args.negatives_hours)
     tuning_pools = [u for d in args.tuning_pool for u in pool_utterances(d, args.phrase)]
     material = gather(recordings, pools, tuning_pools)
     plan = plan_bank(material.training)
-    folder = bank_folder(args.cache or args.out / "cache", plan, args.seed)
     augmenter = augmenter_with_rooms(recordings)
-    build_bank(folder, plan, augmenter, args.seed, _counter(bar, "features"))
-    entries = read_bank(folder)
+    entries = []
+    # Two banks: when a pool grows, the recordings' features are still good.
+    for name, real in (("recordings", True), ("synthesis", False)):
+        part = [planned for planned in plan if planned.utterance.real is real]
+        folder = bank_folder(args.cache or args.out / "cache", part, args.seed)
+        build_bank(folder, part, augmenter, args.seed, _counter(bar, f"features: {name}"))
+        entries += read_bank(folder)
     tuning = TuningSet(material.tuning, args.seed, _counter(bar, "tuning set"))
 
     trainer = _trainer(args, entries, tuning)
     _run(trainer, bar)
 
-    name = args.phrase.lower().replace(" ", "_")
-    file = args.out / f"{name}.tflite"
+    file = args.out / f"{args.phrase.lower().replace(' ', '_')}.tflite"
     file.write_bytes(wake_tflite(trainer.best, args.phrase))
     judged = judge(Model(file), tuning, Rule(0.5))
     entry = wake_entry(args.phrase, f"wake/{file.name}", judged, word_length_frames(entries))

@@ -68,9 +68,7 @@ def float_recogniser(checkpoint: Path) -> Recognise:
 
     def run(items: Sequence[Item]) -> list[str]:
         with torch.no_grad():
-            frames = [
-                log_mel_frames(item.padded().astype(np.float32) / 32768.0) for item in items
-            ]
+            frames = [log_mel_frames(item.padded().astype(np.float32) / 32768.0) for item in items]
             return recognise(model, frames)
 
     return run

@@ -70,8 +70,6 @@ def real_sets(real: Path, splits: set[str]) -> Iterator[EvaluationSet]:
         for utterance in read_manifest(manifest, splits=splits, training=False):
             label = utterance.label if isinstance(utterance.label, dict) else {}
             slots = {k: normalise(v) for k, v in label.get("slots", {}).items()}
-            items.append(
-                Item(read_audio(utterance.path), utterance.text, utterance.speaker, slots)
-            )
+            items.append(Item(read_audio(utterance.path), utterance.text, utterance.speaker, slots))
         if items:
             yield EvaluationSet(f"{title} ({', '.join(sorted(splits))})", items)

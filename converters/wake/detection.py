@@ -32,6 +32,11 @@ class Rule:
     """Scores in the mean."""
     refractory_s: float = 1.5
 
+    @property
+    def refractory_frames(self) -> int:
+        """The refractory time in frames."""
+        return round(self.refractory_s / FRAME_SECONDS)
+
 
 @dataclass(frozen=True)
 class Event:
@@ -56,11 +61,14 @@ def smoothed(scores: Scores, smoothing: int) -> Scores:
 
 def events(scores: Scores, rule: Rule) -> list[Event]:
     """All events in a stream of raw scores [frames]."""
-    mean = smoothed(scores, rule.smoothing)
-    refractory = round(rule.refractory_s / FRAME_SECONDS)
+    return _crossings(smoothed(scores, rule.smoothing), rule.threshold, rule.refractory_frames)
+
+
+def _crossings(mean: Scores, threshold: float, refractory: int) -> list[Event]:
+    """All events in a stream of mean scores."""
     found: list[Event] = []
     ready, run, before = 0, -1, -2
-    for frame in np.flatnonzero(mean >= rule.threshold).tolist():
+    for frame in np.flatnonzero(mean >= threshold).tolist():
         if frame != before + 1:
             run = frame
         before = frame
@@ -79,7 +87,11 @@ def hit(scores: Scores, rule: Rule, word_end_s: float | None) -> Event | None:
         rule: how scores become events.
         word_end_s: end of the word; None where it is unknown, then any event counts.
     """
-    for event in events(scores, rule):
+    return _owed(events(scores, rule), word_end_s)
+
+
+def _owed(found: Sequence[Event], word_end_s: float | None) -> Event | None:
+    for event in found:
         if word_end_s is None:
             return event
         if word_end_s - ALLOWED_EARLY_S <= event.time_s <= word_end_s + ALLOWED_LATE_S:
@@ -97,26 +109,42 @@ class Curve:
     """Events per hour of negatives."""
 
 
-def curve(
-    positives: Sequence[tuple[Scores, float | None]],
-    negatives: Sequence[Scores],
-    rule: Rule,
-) -> Curve:
-    """Sweeps the threshold.
+def misses_by_threshold(
+    positives: Sequence[tuple[Scores, float | None]], rule: Rule
+) -> NDArray[np.float64]:
+    """Share of streams with one wake word each (and its end in seconds) missed at `THRESHOLDS`."""
+    hits = np.zeros(len(THRESHOLDS))
+    for scores, end in positives:
+        mean = smoothed(scores, rule.smoothing)
+        peak = float(mean.max(initial=0.0))
+        for number, threshold in enumerate(THRESHOLDS):
+            if threshold > peak:
+                break
+            hits[number] += (
+                _owed(_crossings(mean, threshold, rule.refractory_frames), end) is not None
+            )
+    return 1.0 - hits / max(len(positives), 1)
 
-    Args:
-        positives: scores of streams with one wake word each, and its end in seconds.
-        negatives: scores of streams without one.
-        rule: smoothing and refractory time; its threshold is not used.
-    """
+
+def accepts_by_threshold(negatives: Sequence[Scores], rule: Rule) -> NDArray[np.float64]:
+    """Events per hour of streams without a wake word at `THRESHOLDS`."""
     hours = sum(len(scores) for scores in negatives) * FRAME_SECONDS / 3600
-    misses, accepts = [], []
-    for threshold in THRESHOLDS:
-        at = Rule(threshold, rule.smoothing, rule.refractory_s)
-        missed = sum(hit(scores, at, end) is None for scores, end in positives)
-        misses.append(missed / max(len(positives), 1))
-        accepts.append(sum(len(events(scores, at)) for scores in negatives) / max(hours, 1e-9))
-    return Curve(np.array(misses), np.array(accepts))
+    counts = np.zeros(len(THRESHOLDS))
+    for scores in negatives:
+        mean = smoothed(scores, rule.smoothing)
+        peak = float(mean.max(initial=0.0))
+        for number, threshold in enumerate(THRESHOLDS):
+            if threshold > peak:
+                break
+            counts[number] += len(_crossings(mean, threshold, rule.refractory_frames))
+    return counts / max(hours, 1e-9)
+
+
+def curve(
+    positives: Sequence[tuple[Scores, float | None]], negatives: Sequence[Scores], rule: Rule
+) -> Curve:
+    """Sweeps the threshold; smoothing and refractory time are the rule's."""
+    return Curve(misses_by_threshold(positives, rule), accepts_by_threshold(negatives, rule))
 
 
 def viable_recall(measured: Curve, most_per_hour: float = 2.0) -> float:
@@ -153,7 +181,7 @@ def choose_threshold(
     for scores in negatives:
         low = Rule(0.02, rule.smoothing, rule.refractory_s)
         mean = smoothed(scores, rule.smoothing)
-        span = round(rule.refractory_s / FRAME_SECONDS)
+        span = rule.refractory_frames
         peaks += [float(mean[e.frame : e.frame + span].max()) for e in events(scores, low)]
     if len(peaks) <= 2:
         return 0.5

@@ -57,7 +57,7 @@ class Entry:
     role: Role
     real: bool
     source: int
-    """Index of its utterance in the plan."""
+    """Index of its utterance in the plan of its bank."""
     hops: NDArray[np.float16]
     """Log-mel [n, 64], mapped, speech at the reference level."""
     word_start: float

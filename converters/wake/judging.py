@@ -20,10 +20,11 @@ from converters.wake.detection import (
     THRESHOLDS,
     Rule,
     Scores,
+    accepts_by_threshold,
     choose_threshold,
-    curve,
     events,
     hit,
+    misses_by_threshold,
 )
 from converters.wake.tuning_set import CONDITIONS, TuningSet
 
@@ -75,7 +76,10 @@ def judge(model: Model, tuning: TuningSet, rule: Rule) -> Judged:
     hours = sum(map(len, negatives)) * FRAME_SECONDS / 3600
     accepted = sum(len(events(scores, rule)) for scores in negatives)
     figures: dict[str, Any] = {"false_accepts": vars(rate(accepted, hours)), "misses": {}}
-    curves: dict[str, Any] = {"thresholds": list(THRESHOLDS)}
+    curves: dict[str, Any] = {
+        "thresholds": list(THRESHOLDS),
+        "false_accepts_per_hour": accepts_by_threshold(negatives, rule).tolist(),
+    }
     for real in (True, False):
         for condition in CONDITIONS:
             positives = tuning.positives(found, real=real, condition=condition.name)
@@ -84,9 +88,7 @@ def judge(model: Model, tuning: TuningSet, rule: Rule) -> Judged:
             missed = sum(hit(scores, rule, end) is None for scores, end in positives)
             name = f"{'real' if real else 'synthetic'}, {condition.name}"
             figures["misses"][name] = vars(share(missed, len(positives)))
-            measured = curve(positives, negatives, rule)
-            curves[name] = measured.misses.tolist()
-            curves["false_accepts_per_hour"] = measured.false_accepts.tolist()
+            curves[name] = misses_by_threshold(positives, rule).tolist()
     # Synthesis knows its ends to the millisecond; energy, on real clips, to a hop or two.
     synthetic = tuning.positives(found, real=False)
     late = delays(synthetic or tuning.positives(found, real=True), rule)

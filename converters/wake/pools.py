@@ -27,8 +27,13 @@ def _role(item: PoolItem, phrase: str) -> Role:
     return Role.SPEECH
 
 
-def pool_utterances(folder: Path, phrase: str) -> Iterator[Utterance]:
-    """All utterances of a pool that serve a wake phrase.
+def pool_utterances(folder: Path, phrase: str, hours: float = float("inf")) -> Iterator[Utterance]:
+    """The utterances of a pool that serve a wake phrase.
+
+    Args:
+        folder: the pool.
+        phrase: the wake phrase.
+        hours: stop after so much, so that a pool that grows gives the same utterances again.
 
     Raises:
         PoolError: there is no pool, or it is damaged.
@@ -36,7 +41,11 @@ def pool_utterances(folder: Path, phrase: str) -> Iterator[Utterance]:
     pool = load_pool(folder)
     kind, seed = pool.definition.get("kind", "?"), pool.definition.get("seed", "?")
     split = pool.definition.get("split", "?")
+    left_s = hours * 3600
     for position, item in enumerate(pool.items):
+        left_s -= item.seconds
+        if left_s < 0:
+            return
         role = _role(item, phrase)
         if role is Role.LEFT_OUT:
             continue

@@ -13,7 +13,14 @@ import torch
 from numpy.typing import NDArray
 
 from agent.hearing.features import FRAME_DIM, FRAME_SECONDS, log_mel_frames
-from converters.wake.detection import Rule, Scores, curve, viable_recall
+from converters.wake.detection import (
+    Curve,
+    Rule,
+    Scores,
+    accepts_by_threshold,
+    misses_by_threshold,
+    viable_recall,
+)
 from converters.wake.model import WakeModel, scores
 from converters.wake.recordings import Role
 from converters.wake.scenes import CLEAN, ROOM, Condition, Scene, in_noise, scene
@@ -127,10 +134,11 @@ class TuningSet:
         found = self.scores(model)
         negatives = self.negatives(found)
         real: bool | None = True if self.positives(found, real=True) else None
+        accepts = accepts_by_threshold(negatives, rule)
         merits, misses = [], []
         for condition in CONDITIONS:
             positives = self.positives(found, real=real, condition=condition.name)
-            measured = curve(positives, negatives, rule)
+            measured = Curve(misses_by_threshold(positives, rule), accepts)
             merits.append(viable_recall(measured))
             allowed = measured.misses[measured.false_accepts <= at_per_hour]
             misses.append(float(allowed.min()) if len(allowed) else 1.0)
