@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import ctypes
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import load_config
+from tests.agent.toy_bundle import tones, write_sound, write_toy_bundle
 
 _ROOT = Path(__file__).parents[2]
 _UNITS = {name: _ROOT / "systemd" / f"voice-agent-{name}.service" for name in ("listen", "link")}
@@ -126,10 +128,14 @@ def _forbid_writable_code() -> None:
         os._exit(77)
 
 
-def test_recognition_works_where_memory_cannot_become_code(demo_recording: Path):
-    # LiteRT, NumPy, libsndfile and soxr under MemoryDenyWriteExecute=yes.
+def test_recognition_works_where_memory_cannot_become_code(tmp_path: Path):
+    # LiteRT, NumPy, libsndfile and, for the second recording, soxr under MemoryDenyWriteExecute.
+    bundle = write_toy_bundle(tmp_path / "toy")
+    spoken = write_sound(tmp_path / "spoken.wav", tones("._*_ab a.."))
+    other_rate = write_sound(tmp_path / "other_rate.wav", tones(".."), 44100)
+    command = [sys.executable, "-m", "agent.cli", "transcribe", "--json", "--bundle", str(bundle)]
     done = subprocess.run(
-        [sys.executable, "-m", "agent.cli", "transcribe", "--json", str(demo_recording)],
+        [*command, str(spoken), str(other_rate)],
         preexec_fn=_forbid_writable_code,
         capture_output=True,
         text=True,
@@ -139,3 +145,5 @@ def test_recognition_works_where_memory_cannot_become_code(demo_recording: Path)
     if done.returncode == 77:
         pytest.skip("this kernel does not know PR_SET_MDWE (it came with Linux 6.3)")
     assert done.returncode == 0, done.stderr
+    texts = [json.loads(line)["text"] for line in done.stdout.splitlines()]
+    assert texts == ["ab a", ""]
