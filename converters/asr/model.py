@@ -1,8 +1,8 @@
 """The recogniser: a streaming LSTM transducer (Graves 2012; He et al. 2019, arXiv:1811.06621).
 
-    frame [256] ─ normalise ─ linear ─ 4 × (layer norm ─ LSTM, residual) ─ layer norm ─┐
-                                                                 encoding [256] = linear
-    last two labels ─ embeddings ─ linear ─ relu ─ linear = prediction [256]          │
+    frame [256] ─ minus level, normalise ─ linear ─ 4 × (layer norm ─ LSTM, residual) ─ layer norm ─┐
+                                                         encoding [256] = linear ┐
+    last two labels ─ embeddings ─ linear ─ relu ─ linear = prediction [256]     │
                                      logits [29] = linear(tanh(encoding + prediction)) ┘
 
 The predictor sees only the last two labels (Ghodsi et al. 2020): on the board it is a table.
@@ -24,6 +24,10 @@ from converters.asr.pruning import label_windows, scatter_window, simple_loss
 from converters.asr.text import VOCABULARY
 
 LAYER_NORM_EPSILON = 1e-5
+QUIETEST_LEVEL = -8.0
+"""Mean log band power below which a frame no longer counts as the level of a voice, in nats."""
+LEVEL_DECAY = 0.02
+"""By how much the remembered level falls per frame, in nats: 2.2 dB a second."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,25 @@ class Shape:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for checkpoints."""
         return asdict(self)
+
+
+def level(frames: Tensor) -> Tensor:
+    """The loudest recent frame, by which the encoder measures all others.
+
+    A voice may come from across the room: subtracting a slowly falling maximum makes the
+    features independent of gain without looking ahead, and without the drift of a running mean
+    in long pauses.
+
+    Args:
+        frames: float32 [B, T, 256], natural logarithm of band powers.
+
+    Returns:
+        float32 [B, T, 1]: level_t = max(level_{t-1} - `LEVEL_DECAY`, mean of frame t,
+        `QUIETEST_LEVEL`).
+    """
+    ramp = LEVEL_DECAY * torch.arange(frames.shape[1], device=frames.device)
+    highest = (frames.mean(2) + ramp).cummax(1).values - ramp
+    return highest.clamp_min(QUIETEST_LEVEL)[..., None]
 
 
 class LockedDropout(nn.Module):
@@ -90,7 +113,8 @@ class Encoder(nn.Module):
 
     def forward(self, frames: Tensor, masks: Tensor | None = None) -> Tensor:
         """Args: frames float32 [B, T, 256]; masks of SpecAugment, bool like the frames."""
-        x = (frames - self.mean.repeat(HOPS_PER_FRAME)) / self.deviation.repeat(HOPS_PER_FRAME)
+        x = frames - level(frames) - self.mean.repeat(HOPS_PER_FRAME)
+        x = x / self.deviation.repeat(HOPS_PER_FRAME)
         if masks is not None:
             x = x.masked_fill(masks, 0.0)
         x = self.input(x)

@@ -40,19 +40,19 @@ class RowRecipe:
     """Share of rows whose context is the end of another utterance."""
     context_jitter: tuple[int, int] = (-5, 3)
     """Frames by which the end of the context is misjudged, as a wake detector would."""
-    level_nats: tuple[float, float] = (-8.0, 1.5)
-    """Range of gain on log power: -35 to +6.5 dB on clips that peak at -3 dBFS."""
-    noise_db: tuple[float, float] = (3.0, 35.0)
+    level_nats: tuple[float, float] = (-7.0, 1.0)
+    """Range of gain on log power: -30 to +4 dB on clips that peak at -3 dBFS."""
+    noise_db: tuple[float, float] = (5.0, 35.0)
     """Speech-to-noise ratio of recorded noise."""
-    noise_share: float = 0.5
-    hiss_db: tuple[float, float] = (18.0, 50.0)
+    noise_share: float = 0.4
+    hiss_db: tuple[float, float] = (22.0, 55.0)
     """Ratio of speech to the stationary hiss that every row has."""
-    tilt_nats: float = 0.9
+    tilt_nats: float = 0.5
     """Strength of random colouring (smooth curves over the bands)."""
     frequency_masks: int = 2
     frequency_width: int = 10
     time_masks: int = 2
-    time_width: int = 8
+    time_width: int = 6
     """SpecAugment (Park et al. 2019); widths are largest values, in bands and frames."""
 
 

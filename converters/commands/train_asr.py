@@ -29,8 +29,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="time to train, over all restarts (default: %(default)s)")
     add("--features", type=Path, metavar="DIR",
         help="where feature shards are kept (default: OUT/features)")
-    add("--from", dest="start", type=Path, metavar="BUNDLE",
-        help="start from the weights of a bundle")
+    add("--from", dest="start", type=Path, metavar="DIR",
+        help="start from the weights of a bundle or of another run")
     add("--hidden", type=int, default=256, help="width of the encoder (default: %(default)s)")
     add("--layers", type=int, default=4, help="LSTM layers (default: %(default)s)")
     add("--rate", type=float, default=1.5e-3, help="peak learning rate (default: %(default)s)")
@@ -82,10 +82,15 @@ def main(args: argparse.Namespace) -> int:
     weights = None
     shape = Shape(hidden=args.hidden, layers=args.layers)
     if args.start is not None:
-        from converters.export.warm_start import read_weights
-
-        shape, weights = read_weights(args.start)
-    schedule = Schedule(minutes=args.minutes, peak_rate=args.rate, warm_steps=args.warm_steps)
+        shape, weights = _start(args.start)
+    # A run brings its simple joiner along, a bundle does not.
+    windows_known = args.start is not None and (args.start / "checkpoint.pt").exists()
+    schedule = Schedule(
+        minutes=args.minutes,
+        peak_rate=args.rate,
+        warm_steps=args.warm_steps,
+        pruned_from=0 if windows_known else Schedule.pruned_from,
+    )
     trainer = Trainer(args.out, shape, schedule, device=device, seed=args.seed, weights=weights)
     run = _Run(args, trainer, folder, development_sets(args.real, args.dev_pool, 150), rank)
     run.wait_for_material(worker)
@@ -97,6 +102,18 @@ def main(args: argparse.Namespace) -> int:
     if distributed.is_initialized():
         distributed.destroy_process_group()
     return 0
+
+
+def _start(path: Path) -> tuple[Any, dict[str, Any]]:
+    """Shape and state of a bundle or of a run's averaged model."""
+    if (path / "checkpoint.pt").exists():
+        from converters.asr.checkpoint import load_recogniser
+
+        model = load_recogniser(path)
+        return model.shape, model.state_dict()
+    from converters.export.warm_start import read_weights
+
+    return read_weights(path)
 
 
 class _Run:
@@ -140,15 +157,14 @@ class _Run:
 
     def measure_normalisation(self) -> None:
         """Mean and deviation of each band over a few batches."""
-        import numpy as np
         import torch
 
-        frames = np.concatenate([
-            batch.frames.reshape(-1, 64) for batch in (self._rows().batch(i) for i in range(4))
-        ])
-        self._trainer.set_normalisation(
-            torch.from_numpy(frames.mean(0)), torch.from_numpy(frames.std(0))
-        )
+        from agent.hearing.features import MELS
+        from converters.asr.model import level
+
+        batches = (torch.from_numpy(self._rows().batch(i).frames) for i in range(4))
+        hops = torch.cat([(frames - level(frames)).reshape(-1, MELS) for frames in batches])
+        self._trainer.set_normalisation(hops.mean(0), hops.std(0))
 
     def go(self) -> None:
         """Trains with a progress bar and an evaluation at every checkpoint."""

@@ -14,6 +14,8 @@ Weights = dict[str, NDArray[Any]]
 """A `converters.asr.model.Recogniser` state as arrays, by parameter name."""
 
 LAYER_NORM_EPSILON = 1e-5
+QUIETEST_LEVEL, LEVEL_DECAY = -8.0, 0.02
+"""As in `converters.asr.model`, which this module does not import: it needs no PyTorch."""
 
 
 def layer_count(weights: Weights) -> int:
@@ -33,10 +35,12 @@ def encoder_file(weights: Weights) -> bytes:
     frame = graph.input("frame", [1, FRAME_DIM])
     state_h = graph.input("state_h", [layers, hidden])
     state_c = graph.input("state_c", [layers, hidden])
+    before_level = graph.input("state_level", [1, 1])
     mean = np.tile(weights["encoder.mean"], HOPS_PER_FRAME)
     deviation = np.tile(weights["encoder.deviation"], HOPS_PER_FRAME)
+    relative, after_level = _without_level(graph, frame, before_level)
     # Normalising first keeps the range that the runtime quantises the frame over symmetric.
-    centred = graph.add(frame, graph.constant("features.minus_mean", _floats(-mean)))
+    centred = graph.add(relative, graph.constant("features.minus_mean", _floats(-mean)))
     x = graph.mul(centred, graph.constant("features.inverse_deviation", _floats(1.0 / deviation)))
     x = graph.linear("input", x, weights["encoder.input.weight"], weights["encoder.input.bias"])
     hiddens, cells = [], []
@@ -55,9 +59,25 @@ def encoder_file(weights: Weights) -> bytes:
         "output", x, weights["encoder.output.weight"], weights["encoder.output.bias"]
     )
     graph.output("encoding", encoding)
+    graph.output("state_level.out", after_level)
     graph.output("state_h.out", graph.concat(hiddens, 0))
     graph.output("state_c.out", graph.concat(cells, 0))
     return graph.bytes()
+
+
+def _without_level(graph: GraphAuthor, frame: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+    """The frame minus `converters.asr.model.level`, and the level to carry.
+
+    What is carried is the level above the quietest one, so that a state of zeros is a silent
+    past. Maxima are written as a + relu(b - a), which every runtime has.
+    """
+    here = graph.add(
+        graph.mean("level", frame), graph.constant("level.above", _floats([-QUIETEST_LEVEL]))
+    )
+    faded = graph.add(before, graph.constant("level.decay", _floats([-LEVEL_DECAY])))
+    after = graph.relu(graph.add(here, graph.relu(graph.sub(faded, here))))
+    level = graph.add(after, graph.constant("level.quietest", _floats([QUIETEST_LEVEL])))
+    return graph.sub(frame, level), after
 
 
 def _lstm(
@@ -116,5 +136,5 @@ def joiner_file(weights: Weights) -> bytes:
     return graph.bytes()
 
 
-def _floats(values: NDArray[Any]) -> NDArray[np.float32]:
+def _floats(values: Any) -> NDArray[np.float32]:
     return np.ascontiguousarray(values, np.float32)
