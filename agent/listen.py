@@ -24,7 +24,7 @@ from agent.config import Config
 from agent.errors import AudioError
 from agent.events import Command, Final, Health, Ids, Reply, Wake
 from agent.hearing.capture import Capture
-from agent.hearing.features import FRAME_SECONDS, SAMPLE_RATE
+from agent.hearing.features import BLOCK, FRAME_SECONDS, SAMPLE_RATE
 from agent.hearing.pipeline import Pipeline
 from agent.hearing.ring_buffer import RingReader
 from agent.hearing.session_events import SessionEvent
@@ -80,6 +80,8 @@ class Listener:
         self._next_health = self._started + self._health_every_s
         self._trouble: str | None = None
         self._failures = 0
+        self._lost_samples = 0
+        self._processed = 0
         self._stopping = False
 
     def run(self) -> None:
@@ -131,7 +133,7 @@ class Listener:
             wall_ms=wall_ms(),
             clock_ok=clock_ok(),
             uptime_s=round(time.monotonic() - self._started, 3),
-            frames_total=self._pipeline.frames,
+            frames_total=self._processed,
             xruns_total=self._capture.xruns + self._reader.overruns,
             rms_dbfs=None if levels.rms_dbfs is None else round(levels.rms_dbfs, 1),
             digital_silence=levels.digital_silence,
@@ -146,18 +148,29 @@ class Listener:
     def _hear(self) -> None:
         """Works on everything that is in the ring."""
         while (block := self._reader.read()) is not None:
+            if self._reader.lost_samples != self._lost_samples:
+                lost = self._reader.lost_samples - self._lost_samples
+                self._lost_samples = self._reader.lost_samples
+                _LOGGER.warning("%.2f s of sound were lost: too slow.", lost / SAMPLE_RATE)
+                self._announce(self._pipeline.restart(lost // BLOCK))
             try:
                 events = self._pipeline.process(block)
-            except Exception:
-                # One bad frame must not make the board deaf; a model that fails in every frame
-                # does not advance, and the watchdog notices.
-                self._failures += 1
-                if self._failures in (1, 10, 100) or self._failures % 1000 == 0:
-                    _LOGGER.exception("Inference failed (%d times so far).", self._failures)
-                self._pipeline.reset()
+            except Exception as error:
+                self._recover(error)
                 continue
+            self._processed += 1
             if events:
                 self._announce(events)
+
+    def _recover(self, error: Exception) -> None:
+        """One bad frame must not make the board deaf, nor swallow what was understood before it.
+
+        A model that fails in every frame does not advance, and the watchdog notices.
+        """
+        self._failures += 1
+        if self._failures in (1, 10, 100) or self._failures % 1000 == 0:
+            _LOGGER.error("Inference failed (%d so far).", self._failures, exc_info=error)
+        self._announce(self._pipeline.restart(lost_frames=1))
 
     def _announce(self, events: Sequence[SessionEvent]) -> None:
         behind = self._reader.waiting / SAMPLE_RATE if self._capture.paced else 0.0
@@ -173,7 +186,7 @@ class Listener:
 
     def _look_around(self) -> None:
         now = time.monotonic()
-        if self._watchdog.due(now, delivered=self._capture.blocks, processed=self._pipeline.frames):
+        if self._watchdog.due(now, delivered=self._capture.blocks, processed=self._processed):
             self._notifier.alive()
         while not self._commands.empty():
             self._obey(self._commands.get_nowait())

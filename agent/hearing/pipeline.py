@@ -53,7 +53,7 @@ class Pipeline:
         encoder: Counts what was spent.
         decoder: From encodings to labels.
         words: The wake words.
-        frames: Blocks processed.
+        frames: Blocks since the beginning, lost ones included.
 
     Raises:
         BundleError: The models cannot be used.
@@ -119,12 +119,30 @@ class Pipeline:
 
     def reset(self) -> None:
         """Goes back to the state after construction, for the next recording."""
+        self._forget(0)
+        self.levels = LevelMeter()
+
+    def restart(self, lost_frames: int = 0) -> Sequence[SessionEvent]:
+        """Starts afresh in the middle of the sound: after a gap in it, or after a failure.
+
+        Sound from before a gap and sound from behind it make no word together. Time goes on.
+
+        Args:
+            lost_frames: How long the gap is.
+
+        Returns:
+            What an open command ended with.
+        """
+        events = self.session.close()
+        self._forget(self.frames + lost_frames)
+        return events
+
+    def _forget(self, frames: int) -> None:
         for word in self.words:
             word.reset()
         self.features.reset()
-        self.session.reset()
-        self.levels = LevelMeter()
-        self.frames = 0
+        self.session.reset(frames)
+        self.frames = frames
 
     def finish(self, audio_s: float) -> list[SessionEvent]:
         """The recording is over: an open command gets its result.

@@ -42,8 +42,8 @@ from agent.hearing.transducer import Token
 from agent.hearing.wake_word import Detection
 from agent.result import Endpoint, Routing, WakeMark
 
-FRAMES_KEPT = 75
-"""Frames in memory, 3 s: the longest context, the longest wake word and the detection's delay."""
+FRAMES_KEPT = 150
+"""Frames in memory, 6 s: the longest context, the longest wake word and the detection's delay."""
 
 
 class FrameEncoder(Protocol):
@@ -165,13 +165,17 @@ class Session:
         events, self._events = self._events, []
         return events
 
-    def reset(self) -> None:
-        """Goes back to the state after construction; an open command is dropped."""
+    def reset(self, first: int = 0) -> None:
+        """Goes back to the state after construction; an open command is dropped.
+
+        Args:
+            first: Frames that went by before, so that times go on.
+        """
         self._frames.reset()
         self._activity.reset()
         self._events = []
         self.state = State.IDLE
-        self.timeline = Timeline()
+        self.timeline = Timeline(first)
         self._begin(None, 0)
 
     def _begin(self, detection: Detection | None, first: int) -> None:
@@ -245,7 +249,9 @@ class Session:
         if number - self._shown_frame < self._settings.partial_frames:
             return
         text = self._vocabulary.text(self._tokens())
-        if text and text != self._shown:
+        # The wake word's tail may still be on its way; it would be taken back when it is whole.
+        waking = self._detection is not None and self._detection.word.startswith(text)
+        if text and text != self._shown and not waking:
             self._shown, self._shown_frame = text, number
             self._events.append(PartialText(text, self._now(number)))
 

@@ -63,16 +63,20 @@ class Vocabulary:
 class Timeline:
     """Frames as seconds of audio.
 
+    Args:
+        first: Frames that went by before the one that counts as number 0.
+
     Attributes:
         end_s: Where the audio ends; no time is later than that. Infinite until it is known.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first: int = 0) -> None:
+        self._first = first
         self.end_s = math.inf
 
     def seconds(self, frame: int) -> float:
         """When a frame begins."""
-        return round(min(max(frame, 0) * FRAME_SECONDS, self.end_s), 3)
+        return round(min((self._first + max(frame, 0)) * FRAME_SECONDS, self.end_s), 3)
 
 
 def confidence(tokens: Sequence[Token]) -> float | None:

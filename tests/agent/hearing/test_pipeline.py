@@ -106,6 +106,23 @@ def test_reset_makes_it_as_new(toy: Bundle):
     assert _hear(pipeline, tones("_*ab cd.")) == first
 
 
+def test_a_gap_ends_a_command_and_time_goes_on(toy: Bundle):
+    pipeline = Pipeline(toy, Config())
+    events: list[SessionEvent] = []
+    for block in _blocks(tones("_*ab")):
+        events += pipeline.process(block)
+    assert not _texts(events)
+    heard = pipeline.frames
+    events = list(pipeline.restart(lost_frames=100))
+    assert _texts(events) == ["ab"]
+    assert pipeline.frames == heard + 100
+    assert not pipeline.restart()
+    (final,) = [e for e in _hear(pipeline, tones("_*cd.")) if isinstance(e, Finished)]
+    assert final.text == "cd"
+    assert final.wake is not None
+    assert final.wake.time_s == pytest.approx((heard + 100) * 0.04 + 0.4, abs=0.1)
+
+
 def test_without_wake_word_everything_is_decoded(toy: Bundle):
     pipeline = Pipeline(toy, Config(), wake=False)
     pipeline.open()
