@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _RESULTS_SHOWN = 8
 _IDS_REMEMBERED = 512
-_REFRESHES_PER_SECOND = 12
+_STATES = {"idle": "waiting for the wake word"}
 
 
 class Screen(Protocol):
@@ -23,6 +23,9 @@ class Screen(Protocol):
 
     def show(self, event: Event) -> None:
         """Shows an event."""
+
+    def hearing(self, there: bool) -> None:
+        """Shows whether `listen` is connected."""
 
     def log(self, line: str) -> None:
         """Shows a log line."""
@@ -95,6 +98,13 @@ class PlainScreen:
             case Final() if not self._seen.before(event):
                 self._line(event.time_s, "final", _final_text(event))
 
+    def hearing(self, there: bool) -> None:
+        """Says nothing: the lines of `listen` itself are among the others.
+
+        Args:
+            there: Whether `listen` is connected.
+        """
+
     def log(self, line: str) -> None:
         """Shows a log line.
 
@@ -130,6 +140,7 @@ class LiveScreen:
 
         self._title = title
         self._seen = _Seen()
+        self._there = False
         self._state = "starting"
         self._wake: Wake | None = None
         self._text = ("", "")
@@ -139,7 +150,6 @@ class LiveScreen:
             self._picture(),
             console=Console(file=stream),
             auto_refresh=False,
-            refresh_per_second=_REFRESHES_PER_SECOND,
         )
         self._live.start()
 
@@ -166,6 +176,17 @@ class LiveScreen:
                 return
         self._live.update(self._picture(), refresh=True)
 
+    def hearing(self, there: bool) -> None:
+        """Shows whether `listen` is connected.
+
+        Args:
+            there: True if so.
+        """
+        if there is not self._there:
+            self._there = there
+            self._state = "idle" if there else "starting"
+            self._live.update(self._picture(), refresh=True)
+
     def log(self, line: str) -> None:
         """Shows a log line above the picture.
 
@@ -178,7 +199,7 @@ class LiveScreen:
 
     def close(self) -> None:
         """Leaves the last picture behind."""
-        self._live.update(self._picture(), refresh=True)
+        self._live.update(self._picture())
         self._live.stop()
 
     def _picture(self) -> Group:
@@ -189,7 +210,7 @@ class LiveScreen:
 
         now = Text()
         if self._wake is None:
-            now.append(f"{self._state}", style="dim")
+            now.append(_STATES.get(self._state, self._state), style="dim")
         else:
             now.append(f"{self._wake.word} ", style="bold green")
             now.append(f"{self._wake.score:.2f}  ", style="green")

@@ -89,6 +89,7 @@ class Supervisor:
     def __init__(self, children: Sequence[Child], *, capture: bool) -> None:
         self._children = children
         self._capture = capture
+        self._last_words: list[str] = []
 
     def start(self) -> None:
         """Starts all children, in reverse order."""
@@ -117,7 +118,7 @@ class Supervisor:
 
     def lines(self) -> list[str]:
         """Complete lines that the children have written to standard error since the last call."""
-        lines: list[str] = []
+        lines, self._last_words = self._last_words, []
         for child in self._children:
             lines += self._read_lines(child)
         return lines
@@ -136,7 +137,7 @@ class Supervisor:
                 _LOGGER.warning("%s did not end within %g s.", child.name, _STOP_DEADLINE_S)
                 process.kill()
                 process.wait()
-            child.process = None
+            self._bury(child)
 
     def process_ids(self) -> dict[str, int]:
         """Process ids of the children that run, by name."""
@@ -153,8 +154,7 @@ class Supervisor:
             return True
         _LOGGER.warning("%s failed (%s); starting it again in %g s.", child.name, how, pause)
         child.restart_at = now + pause
-        self._close_pipe(child)
-        child.process = None
+        self._bury(child)
         return False
 
     def _start(self, child: Child) -> None:
@@ -183,10 +183,12 @@ class Supervisor:
         child.unfinished_line = rest[:_LONGEST_LINE]
         return [line[:_LONGEST_LINE].decode(errors="replace") for line in lines]
 
-    @staticmethod
-    def _close_pipe(child: Child) -> None:
+    def _bury(self, child: Child) -> None:
+        self._last_words += self._read_lines(child)
         if child.process is not None and child.process.stderr is not None:
             child.process.stderr.close()
+        child.process = None
+        child.unfinished_line = b""
 
 
 def _die_with_parent() -> None:

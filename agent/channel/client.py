@@ -25,7 +25,7 @@ _READ_BYTES = 64 * 1024
 _MOST_UNSENT_BYTES = 1024 * 1024
 _HELLO_DEADLINE_S = 5.0
 _RETRY_MIN_S = 0.05
-_RETRY_MAX_S = 2.0
+_RETRY_MAX_S = 0.5
 
 
 class Client:
@@ -99,7 +99,7 @@ class Client:
     def reconnect(self) -> None:
         """Gives the connection up and makes a new one, so that `listen` repeats its finals."""
         if self._connection is not None:
-            self._drop("it is made again, so that results are repeated")
+            self._drop("it is made again, so that results are repeated", logging.INFO)
 
     def wake(self) -> None:
         """Ends a `poll` that is waiting; from any thread."""
@@ -124,7 +124,8 @@ class Client:
             self._back_off()
             if not self._reported:
                 self._reported = True
-                _LOGGER.info("Waiting for `listen` at %s (%s).", self._path, error)
+                reason = getattr(error, "strerror", None) or error
+                _LOGGER.info("Waiting for `listen` at %s (%s).", self._path, reason)
             return
         self._connection = connection
         self._deadline = time.monotonic() + _HELLO_DEADLINE_S
@@ -139,7 +140,8 @@ class Client:
         try:
             data = connection.recv(_READ_BYTES)
             if not data:
-                raise ConnectionResetError("it closed the connection")
+                self._drop("it has ended", logging.INFO)
+                return []
             events = self._incoming.feed(data)
             if events and self.server is None:
                 self.server = check_hello(events.pop(0), "listen")
@@ -167,9 +169,9 @@ class Client:
         self._selector.modify(self._connection, wanted)
         return True
 
-    def _drop(self, reason: str) -> None:
+    def _drop(self, reason: str, level: int = logging.WARNING) -> None:
         assert self._connection is not None
-        _LOGGER.warning("The connection to `listen` is lost: %s", reason)
+        _LOGGER.log(level, "The connection to `listen` is gone: %s.", reason.rstrip("."))
         self._selector.unregister(self._connection)
         self._connection.close()
         self._connection = None

@@ -279,9 +279,8 @@ class Server:
             waiting = self._ledger.waiting()
             for final in waiting:
                 peer.backlog.push(final)
-        _LOGGER.info(
-            "%s is connected as %s; %d finals are sent again.", peer.name, peer.role, len(waiting)
-        )
+        again = f"; {len(waiting)} results are sent again" if waiting else ""
+        _LOGGER.info("%s is connected as %s%s.", peer.name, peer.role, again)
 
     def _distribute(self) -> None:
         while (event := self._inbox.pop()) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import logging
 import sys
 import time
 from pathlib import Path
@@ -78,6 +79,8 @@ def main(args: argparse.Namespace) -> int:
         uids=allowed_uids(config.socket.allowed_users),
     )
     screen = open_screen(f"voice-agent: {origin}")
+    # That the view waits for `listen` is no news to whoever has just started both.
+    logging.getLogger("agent.channel.client").setLevel(logging.WARNING)
     start_logging("run", stream=_LogStream(screen) if screen.captures_logs else None)
     supervisor = Supervisor(_children(args, state, source), capture=screen.captures_logs)
     try:
@@ -100,6 +103,7 @@ def _watch(supervisor: Supervisor, observer: Client, screen: Screen) -> int:
     def turn() -> None:
         for event in observer.poll(_TURN_S):
             screen.show(event)
+        screen.hearing(observer.server is not None)
         for line in supervisor.lines():
             screen.log(line)
 

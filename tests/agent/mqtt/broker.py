@@ -36,12 +36,12 @@ def free_port() -> int:
 class Broker:
     """mosquitto with its sessions on disk, so that kill -9 loses nothing that it confirmed."""
 
-    def __init__(self, folder: Path, settings: str = "") -> None:
+    def __init__(self, folder: Path, settings: str = "", port: int | None = None) -> None:
         assert MOSQUITTO is not None
-        self.port = free_port()
+        self.port = port or free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._file = folder / "mosquitto.conf"
-        (folder / "mosquitto").mkdir()
+        (folder / "mosquitto").mkdir(parents=True)
         self._log = folder / "mosquitto.log"
         self._file.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n"
