@@ -151,7 +151,7 @@ class LiveScreen:
             console=Console(file=stream),
             auto_refresh=False,
         )
-        self._live.start()
+        self._live.start(refresh=True)
 
     def show(self, event: Event) -> None:
         """Draws what has changed.

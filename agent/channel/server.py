@@ -67,6 +67,7 @@ class Server:
         self._ledger = Ledger()
         self._shed: Counter[str] = Counter()
         self._changed = threading.Condition()
+        self._lost_reported = 0
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="socket", daemon=True)
         self._lock_file: IO[bytes] | None = None
@@ -216,6 +217,10 @@ class Server:
                 self._guard(key.data, self._read)
         with self._changed:
             self._distribute()
+            lost = self._ledger.lost
+        if lost > self._lost_reported:
+            self._lost_reported = lost
+            _LOGGER.error("%d results are lost, because `link` stays away too long.", lost)
         for peer in list(self._peers):
             self._guard(peer, self._write)
         with self._changed:

@@ -138,6 +138,17 @@ def test_finals_are_kept_until_link_acknowledges_them(
     assert server.drain(PATIENCE_S)
 
 
+def test_results_beyond_the_limit_are_lost_aloud(
+    server: Server, connect: Callable[[str], Client], caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(258):
+        server.send(final(number))
+    until(lambda: "2 results are lost" in caplog.text or "1 results are lost" in caplog.text)
+    assert server.lost == 2
+    assert server.unacknowledged == 256
+    assert receive(connect("link"), 256) == [final(number) for number in range(2, 258)]
+
+
 def test_what_an_observer_acknowledges_does_not_count(
     server: Server, connect: Callable[[str], Client], commands: list[Command]
 ) -> None:
