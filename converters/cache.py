@@ -1,8 +1,8 @@
 """Where what can be made again is kept: speech pools, features, private engine data.
 
-The root is `.cache` in the working directory, or the folder named by VOICE_CONVERTERS_CACHE. Entries
-are folders (or files) right under the root or under `pools/` and `features/`; the name of each ends in
-a hash of what defines it, so a change of the recipe is a new entry and never a stale one.
+The root is `.cache` in the working directory, or the folder named by VOICE_CONVERTERS_CACHE.
+Entries are folders (or files) right under the root or under `pools/` and `features/`; the name of
+each ends in a hash of what defines it, so a changed recipe is a new entry and never a stale one.
 """
 
 from __future__ import annotations

@@ -34,7 +34,10 @@ COMMANDS = (
 def _overview() -> str:
     width = max(len(command.name) for command in COMMANDS)
     rows = "\n".join(f"  {command.name:<{width}}  {command.summary}" for command in COMMANDS)
-    return f"usage: voice-converters COMMAND ...\n\n{rows}\n\nvoice-converters COMMAND --help tells more."
+    return (
+        f"usage: voice-converters COMMAND ...\n\n{rows}\n\n"
+        "voice-converters COMMAND --help tells more."
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,6 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         module = importlib.import_module(chosen.module)
+        parser = argparse.ArgumentParser(
+            f"voice-converters {chosen.name}",
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.configure(parser)
+        return int(module.main(parser.parse_args(given[1:])))
     except ModuleNotFoundError as error:
         print(
             f"error: {chosen.name} needs the module {error.name}: "
@@ -60,11 +70,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    parser = argparse.ArgumentParser(f"voice-converters {chosen.name}", description=module.__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    module.configure(parser)
-    try:
-        return int(module.main(parser.parse_args(given[1:])))
     except VoiceAgentError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -1,5 +1,6 @@
 """List what is kept on disk, or remove what was unused longest.
 
+Examples:
     voice-converters cache
     voice-converters cache --prune --limit-gb 20
 """

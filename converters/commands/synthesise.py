@@ -10,6 +10,7 @@ continues it, and utterance i is always the same. Example:
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -48,6 +49,8 @@ def main(args: argparse.Namespace) -> int:
     Raises:
         SynthesisError: An engine is missing, or the folder holds another pool.
     """
+    # A polite kill leaves the pool whole, as an interrupt does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     recipe = Recipe.make(args.kind, args.seed, args.phrase, args.split)
     if recipe.phrase:
         bare_phones(recipe.phrase)  # Refuses unknown words before anything is made.

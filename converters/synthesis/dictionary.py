@@ -21,7 +21,7 @@ _SYLLABLE = re.compile(r"\(\(([a-z ]+)\) ([01])\)")
 _VOWELS = frozenset("aa ae ah ao aw ax ay eh er ey ih iy ow oy uh uw".split())
 
 Pronunciation = tuple[str, ...]
-"""ARPAbet phones, upper case; vowels end in 0 (no stress) or 1 (stress): ("HH", "AH0", "L", "OW1")."""
+"""ARPAbet phones, upper case; vowels end in 0 (no stress) or 1: ("HH", "AH0", "L", "OW1")."""
 
 
 def _phones(syllables: str) -> Pronunciation:
@@ -73,5 +73,7 @@ def ordinary_words() -> tuple[str, ...]:
         )
     known = pronunciations()
     return tuple(
-        sorted({w for w in listed if w.isalpha() and w.islower() and 2 <= len(w) <= 11 and w in known})
+        sorted(
+            {w for w in listed if w.isalpha() and w.islower() and 2 <= len(w) <= 11 and w in known}
+        )
     )

@@ -1,5 +1,7 @@
 """Errors of speech synthesis.
 
+The tree:
+
     SynthesisError
     ├── MissingResourceError   an engine, voice or dictionary is not installed
     ├── EngineError            an engine failed on one utterance

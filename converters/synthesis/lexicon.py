@@ -50,7 +50,7 @@ def _is_vowel(phone: str) -> bool:
 
 
 def possessive(phones: Sequence[str]) -> Pronunciation:
-    """The phones of a word with 's: "s" after voiceless sounds, "iz" after hissing ones, else "z"."""
+    """The phones of a word with 's: "iz" after hissing sounds, "s" after voiceless, else "z"."""
     last = phones[-1]
     if last in _SIBILANTS:
         return (*phones, "IH0", "Z")
@@ -109,7 +109,7 @@ def to_festival(word: str, phones: Sequence[str]) -> str:
         )
         for body, stress in syllables(phones)
     )
-    return f"(lex.add.entry '(\"{word}\" nil ({cut})))"
+    return f'(lex.add.entry \'("{word}" nil ({cut})))'
 
 
 def stand_in(number: int) -> str:
@@ -170,11 +170,11 @@ def plan_words(text: str, names: Iterable[str], rng: random.Random) -> tuple[Wor
     written = text.split(" ")
     named = set(names)
     words: list[Word] = []
-    for place, token in enumerate(written):
-        bare = token.removesuffix("'s")
+    for place, word in enumerate(written):
+        bare = word.removesuffix("'s")
         near = written[max(0, place - 1) : place] + written[place + 1 : place + 2]
         phones: Pronunciation | None = None
-        if token == "a" and any(_is_letter(other) for other in near):
+        if word == "a" and any(_is_letter(other) for other in near):
             phones = LETTER_A
         elif bare in NAME_VARIANTS:
             variants = NAME_VARIANTS[bare]
@@ -183,5 +183,5 @@ def plan_words(text: str, names: Iterable[str], rng: random.Random) -> tuple[Wor
                 phones = variants[0] if usual else rng.choice(variants)
         elif bare in named and bare in pronunciations() and rng.random() < _CMU_SHARE:
             phones = pronunciations()[bare]
-        words.append(Word(token, phones))
+        words.append(Word(word, phones))
     return tuple(words)

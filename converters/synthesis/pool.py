@@ -11,11 +11,11 @@ off is continued where its last whole line ends.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -83,16 +83,32 @@ class Pool:
 _FIELDS = {f.name for f in fields(PoolItem)}
 
 
-def _item(line: str) -> PoolItem:
-    values = {k: v for k, v in json.loads(line).items() if k in _FIELDS}
-    values["names"] = tuple(values["names"])
-    values["word_ends_s"] = tuple(values["word_ends_s"])
-    return PoolItem(**values)
+def parse_item(line: bytes, offset: int) -> PoolItem:
+    """Read one line of a manifest.
+
+    Args:
+        line: JSON in UTF-8.
+        offset: Where the samples of this utterance must begin.
+
+    Raises:
+        ValueError: The line is not what was written there.
+    """
+    try:
+        values = {k: v for k, v in json.loads(line).items() if k in _FIELDS}
+        values["names"] = tuple(values["names"])
+        values["word_ends_s"] = tuple(values["word_ends_s"])
+        item = PoolItem(**values)
+    except (AttributeError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError("Not an utterance.") from error
+    whole = all(type(value) is int for value in (item.index, item.offset, item.samples))
+    if not whole or item.offset != offset or item.samples <= 0 or not isinstance(item.text, str):
+        raise ValueError("The utterance does not follow the one before it.")
+    return item
 
 
 def _items(path: Path) -> Iterator[tuple[PoolItem, int]]:
     """The whole lines of a manifest, each with the number of bytes up to its end."""
-    end = 0
+    end = offset = 0
     if not path.exists():
         return
     with path.open("rb") as lines:
@@ -101,9 +117,11 @@ def _items(path: Path) -> Iterator[tuple[PoolItem, int]]:
                 return
             end += len(line)
             try:
-                yield _item(line.decode()), end
-            except (ValueError, KeyError, TypeError) as error:
+                item = parse_item(line, offset)
+            except ValueError as error:
                 raise PoolError(f"Line {number} of {path} is damaged: delete the pool.") from error
+            offset += item.samples
+            yield item, end
 
 
 def _definition(path: Path) -> dict[str, object]:
@@ -129,12 +147,16 @@ def load_pool(path: Path | str) -> Pool:
     items = [item for item, _ in _items(path / _MANIFEST)]
     if not items:
         return Pool(path, definition, [], np.zeros(0, np.int16))
+    # Only what the manifest covers is mapped: a writer may be at work behind it.
+    total = items[-1].offset + items[-1].samples
     try:
-        samples = np.memmap(path / _AUDIO, dtype="<i2", mode="r")
-    except (OSError, ValueError) as error:
+        if (path / _AUDIO).stat().st_size < 2 * total:
+            raise PoolError(
+                f"The audio of the pool {path} is shorter than its manifest: delete it."
+            )
+        samples = np.memmap(path / _AUDIO, dtype="<i2", mode="r", shape=(total,))
+    except OSError as error:
         raise PoolError(f"The audio of the pool {path} cannot be read: delete the pool.") from error
-    if items[-1].offset + items[-1].samples > len(samples):
-        raise PoolError(f"The audio of the pool {path} is shorter than its manifest: delete it.")
     return Pool(path, definition, items, samples)
 
 
@@ -170,11 +192,14 @@ class PoolWriter:
             self.next_index = item.index + 1
             self._offset = item.offset + item.samples
             manifest_bytes = end
+        audio_bytes = (path / _AUDIO).stat().st_size if (path / _AUDIO).exists() else 0
+        if audio_bytes < 2 * self._offset:
+            raise PoolError(
+                f"The audio of the pool {path} is shorter than its manifest: delete it."
+            )
         self._audio = (path / _AUDIO).open("ab")
         self._manifest = (path / _MANIFEST).open("ab")
         # Whatever was written after the last whole line belongs to nothing.
-        if os.fstat(self._audio.fileno()).st_size < 2 * self._offset:
-            raise PoolError(f"The audio of the pool {path} is shorter than its manifest: delete it.")
         self._audio.truncate(2 * self._offset)
         self._manifest.truncate(manifest_bytes)
 
@@ -199,7 +224,7 @@ class PoolWriter:
         self.count += 1
         self.next_index = item.index + 1
 
-    def __enter__(self) -> PoolWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -27,8 +27,14 @@ from converters.synthesis.text import Sentence, TextGenerator
 from converters.synthesis.voices.speakers import Speaker, speakers, weighted_speakers
 from converters.synthesis.wake_texts import NegativeTexts
 
-RECIPE_VERSION = 1
-"""Raised whenever the same index would give another utterance."""
+RECIPE_VERSION = 2
+"""Raised whenever the same index would give other samples.
+
+Version 2 has the texts and speakers of version 1; one in six espeak variants sounds different,
+slt_hts speaks at the rate asked for, and margins and espeak's pauses have a fixed length.
+"""
+_SEEDED_SINCE = 1
+"""Raised instead when texts or speakers change as well."""
 
 Kind = Literal["command", "dev", "test", "wake"]
 KINDS: tuple[Kind, ...] = ("command", "dev", "test", "wake")
@@ -96,7 +102,7 @@ class UtterancePlan:
 
 def utterance_seed(recipe: Recipe, index: int) -> int:
     """The 64-bit seed of one utterance."""
-    text = f"{RECIPE_VERSION}/{recipe.kind}/{recipe.seed}/{recipe.phrase}/{recipe.split}/{index}"
+    text = f"{_SEEDED_SINCE}/{recipe.kind}/{recipe.seed}/{recipe.phrase}/{recipe.split}/{index}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 

@@ -18,9 +18,9 @@ import soxr
 from converters.synthesis.errors import EngineError
 from converters.synthesis.lexicon import Word
 from converters.synthesis.voices.engine import Engine
-from converters.synthesis.voices.espeak import Espeak
+from converters.synthesis.voices.espeak import process_espeak
 from converters.synthesis.voices.festival import Festival
-from converters.synthesis.voices.flite import Flite
+from converters.synthesis.voices.flite import process_flite
 from converters.synthesis.voices.speakers import Speaker
 
 SAMPLE_RATE = 16_000
@@ -50,7 +50,7 @@ class Speech:
     """Samples ready for a pool."""
 
     samples: npt.NDArray[np.int16]
-    """Mono, 16 kHz, shape [n], peak 0.7, about 0.1 s before and after the speech."""
+    """Mono, 16 kHz, shape [n], peak 0.7, 0.1 s before and after the speech."""
     word_ends: tuple[float | None, ...]
     """Seconds from the first sample; None where the engine does not tell."""
     speech_end_s: float
@@ -66,8 +66,8 @@ class Voices:
 
     def __init__(self, cache: Path) -> None:
         self._makers: dict[str, Callable[[], Engine]] = {
-            "espeak": lambda: Espeak(cache),
-            "flite": Flite,
+            "espeak": lambda: process_espeak(cache),
+            "flite": process_flite,
             "festival": Festival,
         }
         self._engines: dict[str, Engine] = {}
@@ -132,9 +132,11 @@ def trim(samples: npt.NDArray[np.float32], ends: Sequence[float | None]) -> Spee
     if peak < 50 or loud[-1] - loud[0] < _SHORTEST_S * SAMPLE_RATE:
         raise EngineError("The engine gave no audible speech.")
     margin = round(_MARGIN_S * SAMPLE_RATE)
-    start = max(0, int(loud[0]) - margin)
-    stop = min(len(samples), int(loud[-1]) + 1 + margin)
-    cut = np.round(samples[start:stop] * (_PEAK * 32767 / peak)).astype(np.int16)
+    # How much silence an engine adds may depend on what it said before: the margins must not.
+    start = int(loud[0]) - margin
+    stop = int(loud[-1]) + 1 + margin
+    padded = np.pad(samples[max(0, start) : stop], (max(0, -start), max(0, stop - len(samples))))
+    cut = np.round(padded * (_PEAK * 32767 / peak)).astype(np.int16)
     last = int(loud[-1]) / SAMPLE_RATE
     moved = tuple(
         None if end is None else round(max(0.0, min(end, last) - start / SAMPLE_RATE), 3)

@@ -10,8 +10,7 @@ import re
 from collections.abc import Callable
 
 from converters.synthesis import spoken
-from converters.synthesis.grammar.drinks import DRINK_PHRASES
-from converters.synthesis.grammar.phrases import PHRASES
+from converters.synthesis.grammar import grammar
 from converters.synthesis.name_lists import NameLists, title_words
 
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -31,6 +30,7 @@ class SlotFiller:
         self._rng = rng
         self._names = names
         self._words = title_words()
+        self._phrases = grammar().phrases
         self.used_names: list[str] = []
         self._made: dict[str, Callable[[], str]] = {
             "first": self.first, "last": self.last, "contact": self.contact, "artist": self.artist,
@@ -55,8 +55,7 @@ class SlotFiller:
             return self._made[name]()
         if bounded := _NUMBERED.fullmatch(name):
             return spoken.number(self._rng.randint(1, int(bounded[1])))
-        entries = PHRASES[name] if name in PHRASES else DRINK_PHRASES[name]
-        return self.fill(self._rng.choice(entries))
+        return self.fill(self._rng.choice(self._phrases[name]))
 
     def word(self) -> str:
         """One ordinary word."""

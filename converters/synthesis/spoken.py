@@ -14,8 +14,13 @@ _ONES = (
 ).split()
 _TENS = ("", "", *"twenty thirty forty fifty sixty seventy eighty ninety".split())
 _ORDINAL_OF = {
-    "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth",
-    "nine": "ninth", "twelve": "twelfth",
+    "one": "first",
+    "two": "second",
+    "three": "third",
+    "five": "fifth",
+    "eight": "eighth",
+    "nine": "ninth",
+    "twelve": "twelfth",
 }
 _DAY_PARTS = ("", "", "", "a m", "p m", "in the morning", "in the evening", "tonight")
 
@@ -43,7 +48,9 @@ def number(value: int, joiner: str = " ") -> str:
         rest = value % 100
         return _ONES[value // 100] + " hundred" + (joiner + number(rest) if rest else "")
     rest = value % 1000
-    return number(value // 1000, joiner) + " thousand" + (" " + number(rest, joiner) if rest else "")
+    return (
+        number(value // 1000, joiner) + " thousand" + (" " + number(rest, joiner) if rest else "")
+    )
 
 
 def ordinal(value: int) -> str:
@@ -90,7 +97,9 @@ def clock_forms(hour: int, minute: int) -> tuple[str, ...]:
 
 def clock(rng: random.Random) -> str:
     """Draw a clock time as people say it, round times more often than odd ones."""
-    minute = rng.choice((0, 0, 0, 15, 30, 30, 45, 5, 10, 20, 25, 35, 40, 50, 55, rng.randint(0, 59)))
+    minute = rng.choice(
+        (0, 0, 0, 15, 30, 30, 45, 5, 10, 20, 25, 35, 40, 50, 55, rng.randint(0, 59))
+    )
     forms = clock_forms(rng.randint(1, 12), minute)
     said = forms[0] if rng.random() < 0.65 else rng.choice(forms)
     part = rng.choice(_DAY_PARTS)

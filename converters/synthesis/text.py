@@ -13,7 +13,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from converters.synthesis.grammar.commands import INTENTS
+from converters.synthesis.framing import CLOSINGS, FREE_SHAPES, OPENINGS
+from converters.synthesis.grammar import grammar
 from converters.synthesis.holdout import Split, sentence_split
 from converters.synthesis.name_lists import name_lists
 from converters.synthesis.slots import SlotFiller
@@ -21,39 +22,8 @@ from converters.synthesis.slots import SlotFiller
 FREE_TEXT = "free"
 """Intent of sentences that follow no template."""
 _FREE_SHARE = 0.12
-_ATTEMPTS = 1000
+_ATTEMPTS = 50_000
 _SLOT = re.compile(r"\{(\w+)\}")
-_OPENINGS = (
-    "please", "hey", "can you", "could you please", "okay", "i want you to", "would you", "now",
-    "um", "so", "and", "just", "quickly",
-)  # fmt: skip
-_CLOSINGS = ("please", "now", "right now", "thanks", "for me", "if you can")
-_FREE_SHAPES: tuple[tuple[int, str], ...] = (
-    (5, "{word} {word} {word}"),
-    (5, "{word} {word} {word} {word} {word}"),
-    (3, "{word} {word} {word} {word} {word} {word} {word}"),
-    (3, "{word}"),
-    (3, "{word} {word}"),
-    (4, "the {word} of the {word} was {word}"),
-    (4, "{first} said that the {word} is {word}"),
-    (3, "i saw a {word} {word} near the {place_kind}"),
-    (3, "we {word} the {word} with {first} {last}"),
-    (3, "there were {number} {word} in {city}"),
-    (3, "why did {first} {word} the {word}"),
-    (3, "she {word} every {word} and he {word} them"),
-    (3, "it is not {word} to {word} a {word}"),
-    (3, "if you {word} it then {word} will {word}"),
-    (2, "{first} {last} and {first} {last}"),
-    (4, "{first} {last}"),
-    (2, "{first} {first} {first}"),
-    (3, "{letters}"),
-    (2, "{digits}"),
-    (2, "{last} is spelled {letters}"),
-    (3, "my {word} has {n12} {word} and a {word}"),
-    (3, "they would {word} from {city} to {city}"),
-    (2, "in {month} {first} {last} will {word} for {country}"),
-    (3, "from {word} to {word} and back to the {word}"),
-)
 
 
 @dataclass(frozen=True)
@@ -94,8 +64,9 @@ class TextGenerator:
         self._held_names = held_names
         self._free = free
         self._filler = SlotFiller(self._rng, name_lists(split if held_names else "train"))
-        self._intent_weights = [intent.weight for intent in INTENTS]
-        self._free_weights = [weight for weight, _ in _FREE_SHAPES]
+        self._intents = grammar().intents
+        self._intent_weights = [intent.weight for intent in self._intents]
+        self._free_weights = [weight for weight, _ in FREE_SHAPES]
 
     def sentence(self) -> Sentence:
         """The next sentence of the split."""
@@ -112,15 +83,15 @@ class TextGenerator:
         rng = self._rng
         free = rng.random() < _FREE_SHARE if self._free is None else self._free
         if free:
-            template = rng.choices(_FREE_SHAPES, self._free_weights)[0][1]
+            template = rng.choices(FREE_SHAPES, self._free_weights)[0][1]
             return self._compose(FREE_TEXT, template)
-        intent = rng.choices(INTENTS, self._intent_weights)[0]
+        intent = rng.choices(self._intents, self._intent_weights)[0]
         template = rng.choice(intent.templates)
         dressing = rng.random()
         if dressing < 0.05:
-            template = f"{rng.choice(_OPENINGS)} {template}"
+            template = f"{rng.choice(OPENINGS)} {template}"
         elif dressing < 0.08:
-            template = f"{template} {rng.choice(_CLOSINGS)}"
+            template = f"{template} {rng.choice(CLOSINGS)}"
         return self._compose(intent.name, template)
 
     def _compose(self, intent: str, template: str) -> Sentence:

@@ -1,7 +1,7 @@
-"""What to say for a wake phrase: near misses found by sound, parts of it, and its parts reordered.
+"""What must not wake: near misses of a phrase found by sound, parts of it, plain commands.
 
-Near misses come from the pronouncing dictionary: words whose phones are a few edits away. Words that
-sound the same, or that contain the phrase ("computers"), are no negatives and are left out.
+Near misses come from the pronouncing dictionary: words whose phones are a few edits away. Words
+that sound the same, or that contain the phrase ("computers"), are no negatives and are left out.
 """
 
 from __future__ import annotations

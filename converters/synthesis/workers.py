@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import multiprocessing
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -30,7 +31,8 @@ _RUNS_AHEAD = 3
 Made = tuple[int, PoolItem | None, npt.NDArray[np.int16]]
 """Index, item (None where the engine failed) and samples."""
 
-_voices: Voices | None = None
+_own: list[Voices] = []
+"""The engines of this process."""
 
 
 def make_utterance(voices: Voices, recipe: Recipe, index: int) -> Made:
@@ -87,14 +89,14 @@ def _phrase_end(
 
 
 def _start(cache_folder: Path) -> None:
-    global _voices
-    _voices = Voices(cache_folder)
-    atexit.register(_voices.close)
+    # The parent alone reacts to an interrupt; it lets the processes finish what they are at.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _own.append(Voices(cache_folder))
+    atexit.register(_own[0].close)
 
 
 def _make_run(recipe: Recipe, first: int) -> list[Made]:
-    assert _voices is not None
-    return [make_utterance(_voices, recipe, index) for index in range(first, first + _RUN)]
+    return [make_utterance(_own[0], recipe, index) for index in range(first, first + _RUN)]
 
 
 def _in_order(recipe: Recipe, first: int, jobs: int, cache_folder: Path) -> Iterator[Made]:

@@ -1,16 +1,20 @@
 """espeak-ng in this process, through ctypes.
 
 espeak-ng is GPL-3+; it runs here as a tool and its formant output holds no recorded speech.
+
+The library keeps its state in globals and hangs when it is started again after its end, so a
+process has one `Espeak`, from `process_espeak`, which lives as long as the process.
 """
 
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from converters.synthesis.errors import EngineError, MissingResourceError
 from converters.synthesis.lexicon import Word, possessive, to_espeak
@@ -25,6 +29,8 @@ _END_OF_EVENTS, _WORD_EVENT = 0, 1
 _WORDS_PER_MINUTE = 158
 """Rate at stretch 1: slow enough that the Klatt voices stay clear."""
 _USUAL_PITCH, _USUAL_RANGE = 50, 50
+_COMMA_S = 0.22
+"""Length of the pause at a comma, at stretch 1."""
 
 
 class _Event(ctypes.Structure):
@@ -72,19 +78,20 @@ class Espeak:
             _SYNCHRONOUS, 0, str(data).encode(), _NO_EXIT_ON_ERROR
         )
         if self._rate <= 0:
-            raise MissingResourceError(f"espeak-ng cannot use its data in {data}: delete the folder.")
-        self._chunks: list[np.ndarray] = []
+            raise MissingResourceError(
+                f"espeak-ng cannot use its data in {data}: delete the folder."
+            )
+        self._chunks: list[npt.NDArray[np.int16]] = []
         self._words_heard: dict[int, int] = {}
         self._callback = _Callback(self._receive)
         self._library.espeak_SetSynthCallback(self._callback)
-        self._voice = ""
 
     def version(self) -> str:
         """See `Engine.version`."""
         text: bytes = self._library.espeak_Info(None)
         return "espeak-ng " + text.decode().split()[0]
 
-    def _receive(self, samples, count, events) -> int:  # type: ignore[no-untyped-def]
+    def _receive(self, samples: Any, count: int, events: Any) -> int:
         if count > 0 and samples:
             self._chunks.append(np.ctypeslib.as_array(samples, (count,)).copy())
         place = 0
@@ -107,41 +114,71 @@ class Espeak:
         seed: int,
     ) -> EngineSpeech:
         """See `Engine.say`. A voice is `language+variant`; word ends come from its events."""
-        if voice != self._voice:
-            if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
-                raise EngineError(f"espeak-ng has no voice {voice!r}.")
-            self._voice = voice
+        # Set even if it is the voice already: that resets what the last utterance left behind.
+        if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
+            raise EngineError(f"espeak-ng has no voice {voice!r}.")
         for parameter, value in (
             (_RATE, np.clip(_WORDS_PER_MINUTE / stretch, 80, 450)),
             (_PITCH, np.clip(_USUAL_PITCH * pitch, 0, 99)),
             (_RANGE, np.clip(_USUAL_RANGE * pitch_range, 0, 99)),
         ):
             self._library.espeak_SetParameter(parameter, int(value), 0)
-        self._libc.srand(seed & 0x7FFFFFFF)
         texts = punctuated([_written(word) for word in words], pause_after, question)
-        line = " ".join(texts).encode()
-        self._chunks.clear()
-        self._words_heard.clear()
-        self._library.espeak_Synth(
-            line, ctypes.c_size_t(len(line) + 1), 0, 1, 0, _UTF8_AND_PHONEMES, None, None
-        )
-        if not self._chunks:
-            raise EngineError(f"espeak-ng gave no sound for {line.decode()!r}.")
-        samples = np.concatenate(self._chunks)
-        return EngineSpeech(samples, self._rate, self._ends(texts, len(samples)))
+        # The pause at a comma is made here: espeak's own varies with what it said before.
+        cut = len(texts) if pause_after is None else pause_after + 1
+        samples, ends = self._speak(texts[:cut], seed)
+        if cut < len(texts):
+            rest, more = self._speak(texts[cut:], seed + 1)
+            samples = np.trim_zeros(samples, "b")
+            samples = np.append(samples, np.zeros(round(_COMMA_S * stretch * self._rate), np.int16))
+            shift = len(samples) / self._rate
+            ends += [None if end is None else end + shift for end in more]
+            samples = np.append(samples, rest)
+        return EngineSpeech(samples, self._rate, tuple(ends))
 
-    def _ends(self, texts: Sequence[str], total: int) -> tuple[float | None, ...]:
+    def _speak(
+        self, texts: Sequence[str], seed: int
+    ) -> tuple[npt.NDArray[np.int16], list[float | None]]:
+        """One clause: its samples, and where its words end in seconds."""
+        # The first sound leans on the last one of the utterance before: let that be a fixed one.
+        self._run("[[n'a]]")
+        self._libc.srand(seed & 0x7FFFFFFF)
+        self._run(" ".join(texts))
+        if not self._chunks:
+            raise EngineError(f"espeak-ng gave no sound for {' '.join(texts)!r}.")
+        samples = np.concatenate(self._chunks)
         starts: list[int | None] = []
         position = 1  # espeak counts characters from 1.
         for text in texts:
             starts.append(self._words_heard.get(position))
             position += len(text) + 1
-        following = [*starts[1:], total]
-        return tuple(None if end is None else end / self._rate for end in following)
+        ends = [*starts[1:], len(np.trim_zeros(samples, "b"))]
+        return samples, [None if end is None else end / self._rate for end in ends]
+
+    def _run(self, text: str) -> None:
+        self._chunks.clear()
+        self._words_heard.clear()
+        line = text.encode()
+        self._library.espeak_Synth(
+            line, ctypes.c_size_t(len(line) + 1), 0, 1, 0, _UTF8_AND_PHONEMES, None, None
+        )
 
     def close(self) -> None:
-        """See `Engine.close`."""
-        self._library.espeak_Terminate()
+        """See `Engine.close`; the library stays loaded, as it could not be started again."""
+
+
+_started: list[Espeak] = []
+
+
+def process_espeak(cache: Path) -> Espeak:
+    """The espeak-ng of this process; `cache` matters at the first call only.
+
+    Raises:
+        MissingResourceError: The library or its data is not installed.
+    """
+    if not _started:
+        _started.append(Espeak(cache))
+    return _started[0]
 
 
 def _written(word: Word) -> str:

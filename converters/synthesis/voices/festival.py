@@ -44,11 +44,13 @@ class _Process:
                 env={**os.environ, "LC_ALL": "C"},
             )
         except FileNotFoundError as error:
-            raise MissingResourceError("festival is missing: install the package festival.") from error
+            raise MissingResourceError(
+                "festival is missing: install the package festival."
+            ) from error
         self._selector = selectors.DefaultSelector()
         assert self._process.stdout is not None
         self._selector.register(self._process.stdout, selectors.EVENT_READ)
-        memory = Path("/dev/shm")
+        memory = Path("/dev/shm")  # noqa: S108 - mkstemp makes the name there
         handle, path = tempfile.mkstemp(".wav", dir=memory if memory.is_dir() else None)
         os.close(handle)
         self.wave_path = Path(path)
@@ -111,7 +113,9 @@ class Festival:
                 ["festival", "--version"], capture_output=True, text=True, timeout=10, check=False
             ).stdout
         except FileNotFoundError as error:
-            raise MissingResourceError("festival is missing: install the package festival.") from error
+            raise MissingResourceError(
+                "festival is missing: install the package festival."
+            ) from error
         found = re.search(r"(\d+\.\d+(\.\d+)?)", shown)
         return f"festival {found[1]}" if found else "festival"
 
@@ -125,7 +129,7 @@ class Festival:
         pitch_range: float,
         pause_after: int | None,
         question: bool,
-        seed: int,
+        seed: int,  # noqa: ARG002 - nothing in festival is random
     ) -> EngineSpeech:
         """See `Engine.say`. Voice slt_hts has no pitch knobs."""
         if voice not in _COMMANDS:
@@ -135,17 +139,21 @@ class Festival:
         process = self._processes[voice]
         texts = [self._stand_ins.write(word) for word in words]
         line = " ".join(punctuated(texts, pause_after, question))
-        expression = f"(Parameter.set 'Duration_Stretch {stretch:.4f})"
         if voice in _DIPHONE_PITCH_HZ:
+            expression = f"(Parameter.set 'Duration_Stretch {stretch:.4f})"
             mean = _DIPHONE_PITCH_HZ[voice] * pitch
             spread = _PITCH_DEVIATION_HZ * pitch_range * pitch
             expression += (
                 f"(set! int_lr_params '((target_f0_mean {mean:.1f}) (target_f0_std {spread:.1f})"
                 " (model_f0_mean 170) (model_f0_std 34)))"
             )
+        else:
+            # The HTS engine has a rate of its own and does not look at Duration_Stretch.
+            given = f"cmu_us_{voice.replace('_', '_arctic_')}::hts_engine_params"
+            expression = f'(set! hts_engine_params (cons (list "-r" {1 / stretch:.4f}) {given}))'
         expression += (
             f'(set! u (Utterance Text "{line}"))(utt.synth u)'
-            f"(utt.save.wave u \"{process.wave_path}\" 'riff)"
+            f'(utt.save.wave u "{process.wave_path}" \'riff)'
             '(mapcar (lambda (w) (format t "@%f\\n" (item.feat w "word_end")))'
             " (utt.relation.items u 'Word))"
         )

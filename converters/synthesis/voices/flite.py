@@ -1,11 +1,15 @@
 """flite in this process, through ctypes: voices awb, slt, rms (clustergen) and kal16 (diphone).
 
 CMU/EST licence (BSD-like): output may be used, distributed and sold.
+
+flite's voices are globals of its libraries, and keep pointers into what we give them, so a process
+has one `Flite`, from `process_flite`, which lives as long as the process.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -95,10 +99,11 @@ class Flite:
             return {}
         says.restype, says.argtypes = ctypes.c_int, (ctypes.c_char_p,)
         pronounceable: Callable[[bytes], Any] = says
-        refused: dict[str, Pronunciation] = {}
-        for word, phones in pronunciations().items():
-            if len(word) > 1 and word.isalpha() and not pronounceable(word.encode()):
-                refused[word] = phones
+        refused = {
+            word: phones
+            for word, phones in pronunciations().items()
+            if len(word) > 1 and word.isalpha() and not pronounceable(word.encode())
+        }
         return refused if len(refused) < _SPELLED_OUT_LIMIT else {}
 
     def _voice(self, name: str) -> int:
@@ -112,9 +117,7 @@ class Flite:
                 for word, phones in self._stand_ins.entries():
                     addenda.write(to_flite(word, phones) + "\n")
                 addenda.flush()
-                self._library.flite_voice_add_lex_addenda(
-                    self._voices[name], addenda.name.encode()
-                )
+                self._library.flite_voice_add_lex_addenda(self._voices[name], addenda.name.encode())
         return self._voices[name]
 
     def _set(self, voice: int, key: str, value: float) -> None:
@@ -171,6 +174,16 @@ class Flite:
 
     def close(self) -> None:
         """See `Engine.close`; the library has nothing to end."""
+
+
+@functools.cache
+def process_flite() -> Flite:
+    """The flite of this process.
+
+    Raises:
+        MissingResourceError: The libraries are not installed.
+    """
+    return Flite()
 
 
 def align_ends(texts: Sequence[str], found: Sequence[float]) -> tuple[float | None, ...]:

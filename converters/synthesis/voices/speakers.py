@@ -1,7 +1,7 @@
 """The speakers of each split: real voices, and pseudo-speakers made from them.
 
-A pseudo-speaker shifts a voice's formants and pitch. Formants are shifted by resampling, which needs
-no vocoder (see `rendering.py`). The voice slt leaves the adult range, and becomes hard to
+A pseudo-speaker shifts a voice's formants and pitch. Formants are shifted by resampling, which
+needs no vocoder (see `rendering.py`). The voice slt leaves the adult range, and becomes hard to
 understand, when its formants go up, so hers go down only.
 
 Held out: rms is for the tests, ked for the dev set. kal16 and kal are the same person, and so are

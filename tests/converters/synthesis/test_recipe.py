@@ -100,5 +100,6 @@ def test_the_definition_names_everything_the_audio_depends_on():
     assert definition["seed"] == 4
     assert definition["split"] == "test"
     assert definition["engines"] == {"flite": "flite 2.2"}
+    assert isinstance(definition["sources"], dict)
     assert set(definition["sources"]) == {"names", "faker"}
     assert Recipe.make("test", 4).engines() == ("flite",)

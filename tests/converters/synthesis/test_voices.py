@@ -14,6 +14,7 @@ from converters.synthesis.lexicon import Word, plan_words
 from converters.synthesis.rendering import SAMPLE_RATE, Manner, Speech, Voices, trim
 from converters.synthesis.voices import espeak_variants
 from converters.synthesis.voices.engine import punctuated
+from converters.synthesis.voices.festival import Festival
 from converters.synthesis.voices.flite import align_ends
 from converters.synthesis.voices.speakers import Speaker, speakers
 
@@ -110,7 +111,8 @@ def centroid(samples: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize(
-    ("engine", "voice"), [("flite", "awb"), ("flite", "kal16"), ("flite", "slt"), ("festival", "kal")]
+    ("engine", "voice"),
+    [("flite", "awb"), ("flite", "kal16"), ("flite", "slt"), ("festival", "kal")],
 )
 def test_the_pitch_knob_turns(voices: Voices, engine: str, voice: str):
     # flite keeps only the pointer to a feature's name: were it freed, nothing would change here.
@@ -162,7 +164,9 @@ def test_versions_name_the_engines(voices: Voices):
 def test_a_festival_that_died_is_replaced(voices: Voices):
     speaker = Speaker("festival", "kal", "plain")
     before = say(voices, speaker, "play some jazz")
-    process = voices.engine("festival")._processes["kal"]._process
+    engine = voices.engine("festival")
+    assert isinstance(engine, Festival)
+    process = engine._processes["kal"]._process
     process.kill()
     process.wait(10)
     with pytest.raises(EngineError, match="festival"):
