@@ -34,9 +34,9 @@ class RowRecipe:
     """Frames of a batch."""
     real_share: float = 0.2
     """Share of utterances that are real recordings."""
-    wake_share: float = 0.35
+    wake_share: float = 0.3
     """Share of rows whose context ends with a wake word."""
-    speech_context_share: float = 0.1
+    speech_context_share: float = 0.05
     """Share of rows whose context is the end of another utterance."""
     context_jitter: tuple[int, int] = (-5, 3)
     """Frames by which the end of the context is misjudged, as a wake detector would."""
@@ -49,10 +49,10 @@ class RowRecipe:
     """Ratio of speech to the stationary hiss that every row has."""
     tilt_nats: float = 0.5
     """Strength of random colouring (smooth curves over the bands)."""
-    frequency_masks: int = 2
+    frequency_masks: int = 1
     frequency_width: int = 10
-    time_masks: int = 2
-    time_width: int = 6
+    time_masks: int = 1
+    time_width: int = 5
     """SpecAugment (Park et al. 2019); widths are largest values, in bands and frames."""
 
 
@@ -88,6 +88,9 @@ class RowBuilder:
         self._material = material
         self._recipe = recipe
         self._seed = seed
+        # Real sentences are rarer than real words and teach more: they are drawn by length.
+        words = np.array([1 + clip.text.count(" ") for clip in material.real], np.float64)
+        self._real_odds = np.cumsum(words) / max(1.0, words.sum())
         # Band powers of Gaussian noise fluctuate like chi-squared variables whose degrees of
         # freedom grow with the bins under a band. Drawn once: it costs more than the rest.
         shape = np.linspace(1.0, 8.0, MELS)
@@ -125,7 +128,7 @@ class RowBuilder:
     def _utterance(self, rng: np.random.Generator) -> Clip:
         real = self._material.real
         if real and (not self._material.synthetic or rng.random() < self._recipe.real_share):
-            return self._pick(real, rng)
+            return real[int(np.searchsorted(self._real_odds, rng.random(), side="right"))]
         return self._pick(self._material.synthetic, rng)
 
     def _fill(self, row: Floats, rng: np.random.Generator) -> tuple[int, str, float]:

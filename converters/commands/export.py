@@ -26,8 +26,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="pool by voices never trained on, to pick the self-test from (may be repeated)")
     add("--selftest-count", type=int, default=48, help="clips to pick (default: %(default)s)")
     add("--card", type=Path, required=True, metavar="FILE", help="the model card, Markdown")
-    add("--extra", type=Path, action="append", default=[], metavar="FILE",
-        help="file to ship beside the models, such as the demo (may be repeated)")
+    add("--demo", nargs="+", metavar=("POOL", "INDEX"),
+        help="wake pool and indices of the utterances that demo.flac strings together")
     add("--release", type=int, default=1, help="number of the release (default: %(default)s)")
     add("--seed", type=int, default=1, help="seed of the training, for the manifest")
     add("--pool", type=Path, action="append", default=[], metavar="DIR",
@@ -60,7 +60,7 @@ def main(args: argparse.Namespace) -> int:
             voices=tuple(voices),
             licences=LICENCES,
         ),
-        extra=args.extra,
+        demo=(Path(args.demo[0]), [int(i) for i in args.demo[1:]]) if args.demo else None,
     )
     load_bundle(args.out)
     size = sum(entry.bytes for entry in manifest.files)

@@ -35,6 +35,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--layers", type=int, default=4, help="LSTM layers (default: %(default)s)")
     add("--rate", type=float, default=1.5e-3, help="peak learning rate (default: %(default)s)")
     add("--warm-steps", type=int, default=300, help="steps of rising rate (default: %(default)s)")
+    add("--dropout", type=float, default=0.0,
+        help="share of channels dropped; a short run learns faster without (default: %(default)s)")
     add("--real-share", type=float, default=0.2,
         help="share of real utterances (default: %(default)s)")
     add("--batch-frames", type=int, default=4000,
@@ -91,7 +93,10 @@ def main(args: argparse.Namespace) -> int:
         warm_steps=args.warm_steps,
         pruned_from=0 if windows_known else Schedule.pruned_from,
     )
-    trainer = Trainer(args.out, shape, schedule, device=device, seed=args.seed, weights=weights)
+    trainer = Trainer(
+        args.out, shape, schedule, device=device, seed=args.seed, dropout=args.dropout,
+        weights=weights,
+    )  # fmt: skip
     run = _Run(args, trainer, folder, development_sets(args.real, args.dev_pool, 150), rank)
     run.wait_for_material(worker)
     if not trainer.resume() and weights is None:

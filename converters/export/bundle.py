@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import soundfile
 
 from agent.bundle.manifest import (
@@ -41,6 +42,10 @@ LICENCES = (
     "espeak-ng: formant synthesis without recorded speech",
     "real recordings: Apache-2.0, CC BY 4.0, CC BY-SA 4.0, public domain (see CARD.md)",
 )
+
+
+_DEMO_PAUSE_S = 1.6
+"""Between the demo's commands: longer than any end-pointer waits."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,26 @@ def _usable(item: PoolItem, plan: SelftestPlan) -> bool:
     return item.cell.startswith("template")
 
 
+def write_demo(pool: Path, indices: Sequence[int], path: Path) -> None:
+    """Writes a recording of several utterances with pauses, for `voice-agent run` to play.
+
+    Args:
+        pool: a wake pool by a voice never trained on.
+        indices: of its items, in the order of the demo.
+        path: the FLAC file.
+    """
+    found = load_pool(pool)
+    position = {item.index: i for i, item in enumerate(found.items)}
+    rng = np.random.default_rng(0)
+    parts = []
+    for index in indices:
+        # A room is never digitally silent.
+        parts.append(rng.normal(0.0, 6.0, int(_DEMO_PAUSE_S * SAMPLE_RATE)).astype(np.int16))
+        parts.append(found.audio(position[index]))
+    parts.append(rng.normal(0.0, 6.0, int(_DEMO_PAUSE_S * SAMPLE_RATE)).astype(np.int16))
+    soundfile.write(path, np.concatenate(parts), SAMPLE_RATE, format="FLAC")
+
+
 def assemble(
     directory: Path,
     *,
@@ -144,7 +169,7 @@ def assemble(
     release: int,
     provenance: ProvenanceEntry,
     trial: TrialEntry | None = None,
-    extra: Sequence[Path] = (),
+    demo: tuple[Path, Sequence[int]] | None = None,
 ) -> Manifest:
     """Writes a whole bundle.
 
@@ -157,7 +182,7 @@ def assemble(
         release: number of the release.
         provenance: where the weights come from.
         trial: limits for a trial on a board.
-        extra: files to copy beside the models (the demo).
+        demo: pool and indices of the utterances of demo.flac.
 
     Returns:
         The manifest that was written.
@@ -169,8 +194,8 @@ def assemble(
     word = copy_wake_word(wake, directory)
     matrices += layout(directory / word.file, word.file)
     clips = write_selftest(selftest, word.phrase, directory)
-    for path in extra:
-        shutil.copyfile(path, directory / path.name)
+    if demo is not None:
+        write_demo(*demo, directory / "demo.flac")
     (directory / "CARD.md").write_text(card, encoding="utf-8")
     hidden = weights["encoder.input.weight"].shape[0]
     return write_manifest(
