@@ -103,18 +103,19 @@ def main(args: argparse.Namespace) -> int:
         ids=ids,
         notifier=notifier,
     )
-    server.start()
-    try:
-        with stopped_by_signals(listener.stop):
+    # From the moment others can see the socket, SIGTERM must not leave it behind.
+    with stopped_by_signals(listener.stop):
+        server.start()
+        try:
             if source.kind == "file":
                 # A recording begins when it is started, so whoever wants to see it comes first.
                 server.wait_for_peer("link", _LINK_COMES_S)
             capture.start()
             notifier.ready("Listening.")
             listener.run()
-    finally:
-        server.close()
-        notifier.close()
+        finally:
+            server.close()
+            notifier.close()
     return 0
 
 
