@@ -1,9 +1,9 @@
 """The recogniser: a streaming LSTM transducer (Graves 2012; He et al. 2019, arXiv:1811.06621).
 
-    frame [256] ─ minus level, normalise ─ linear ─ 4 × (layer norm ─ LSTM, residual) ─ layer norm ─┐
-                                                         encoding [256] = linear ┐
-    last two labels ─ embeddings ─ linear ─ relu ─ linear = prediction [256]     │
-                                     logits [29] = linear(tanh(encoding + prediction)) ┘
+    frame [256] - level, normalised ─ linear ─ 4 × (layer norm ─ LSTM, residual)
+                                      ─ layer norm ─ linear = encoding [256] ─┐
+    last two labels ─ embeddings ─ linear ─ relu ─ linear = prediction [256] ─┤
+                            logits [29] = linear(tanh(encoding + prediction)) ┘
 
 The predictor sees only the last two labels (Ghodsi et al. 2020): on the board it is a table.
 The encoder projects into the joiner's space by itself, so that other encoders can share the
@@ -92,6 +92,9 @@ class LockedDropout(nn.Module):
 class Encoder(nn.Module):
     """Frames [B, T, 256] to encodings [B, T, joint]; each sees only itself and the past."""
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, shape: Shape, dropout: float) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(MELS))
@@ -106,10 +109,10 @@ class Encoder(nn.Module):
         self.final_norm = nn.LayerNorm(shape.hidden, LAYER_NORM_EPSILON)
         self.output = nn.Linear(shape.hidden, shape.joint)
         self.dropout = LockedDropout(dropout)
-        for cell in self.cells:
-            with torch.no_grad():
+        for name, values in self.cells.named_parameters():
+            if name.endswith("bias_ih_l0"):
                 # The forget gate starts open (Jozefowicz et al. 2015).
-                cell.bias_ih_l0[shape.hidden : 2 * shape.hidden] = 1.0
+                nn.init.ones_(values.data[shape.hidden : 2 * shape.hidden])
 
     def forward(self, frames: Tensor, masks: Tensor | None = None) -> Tensor:
         """Args: frames float32 [B, T, 256]; masks of SpecAugment, bool like the frames."""

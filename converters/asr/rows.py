@@ -117,8 +117,8 @@ class RowBuilder:
         frames = hops.reshape(len(rngs), length, FRAME_DIM)
         labels = np.array([len(text) for text in texts], np.int64)
         targets = np.zeros((len(rngs), max(1, int(labels.max()))), np.int64)
-        for i, text in enumerate(texts):
-            targets[i, : len(text)] = text
+        for i, labels_of_row in enumerate(texts):
+            targets[i, : len(labels_of_row)] = labels_of_row
         masks = self._masks(len(rngs), length, rngs)
         return Batch(frames, masks, context, targets, labels, source_s)
 

@@ -66,7 +66,17 @@ class Progress:
 
 
 class Trainer:
-    """Owns the model, its average, the optimiser and the checkpoint."""
+    """Owns the model, its average, the optimiser and the checkpoint.
+
+    Args:
+        out: folder of the checkpoint.
+        shape: sizes of the model.
+        schedule: how long and how fast to learn.
+        device: "cpu" or "cuda".
+        seed: of the first weights and of dropout.
+        dropout: share of each row's channels that is dropped while training.
+        weights: a full state to start from instead of random weights.
+    """
 
     def __init__(
         self,
@@ -79,15 +89,6 @@ class Trainer:
         dropout: float = 0.1,
         weights: dict[str, Tensor] | None = None,
     ) -> None:
-        """Args:
-        out: folder of the checkpoint.
-        shape: sizes of the model.
-        schedule: how long and how fast to learn.
-        device: "cpu" or "cuda".
-        seed: of the first weights and of dropout.
-        dropout: share of each row's channels that is dropped while training.
-        weights: a full state to start from instead of random weights.
-        """
         torch.manual_seed(seed)
         self.out = out
         self.schedule = schedule
@@ -146,7 +147,8 @@ class Trainer:
     def _follow(self) -> None:
         # A young average must forget its random start faster.
         decay = min(self.schedule.average, (1 + self.progress.step) / (10 + self.progress.step))
-        mine, theirs = list(self._average.parameters()), list(self._model.parameters())
+        mine: list[Tensor] = list(self._average.parameters())
+        theirs: list[Tensor] = list(self._model.parameters())
         torch._foreach_lerp_(mine, theirs, 1.0 - decay)
 
     def spend(self, seconds: float) -> None:

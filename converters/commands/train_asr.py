@@ -217,8 +217,13 @@ class _Run:
                 self._evaluate()
                 return self._rows()
 
-            train(self._trainer, self._rows(), on_step=on_step,
-                  every_minutes=self._args.evaluate_minutes, on_checkpoint=on_checkpoint)  # fmt: skip
+            train(
+                self._trainer,
+                self._rows(),
+                on_step=on_step,
+                every_minutes=self._args.evaluate_minutes,
+                on_checkpoint=on_checkpoint,
+            )
         self._evaluate()
 
     def _evaluate(self) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-_DTYPES = {
+_DTYPES: dict[int, np.dtype[Any]] = {
     schema.TensorType.FLOAT32: np.dtype("<f4"),
     schema.TensorType.INT32: np.dtype("<i4"),
     schema.TensorType.INT8: np.dtype("i1"),
@@ -42,7 +42,7 @@ def read_constants(path: Path) -> dict[str, Constant]:
         buffer = model.Buffers(tensor.Buffer())
         if buffer.DataLength() == 0:
             continue
-        table = buffer._tab
+        table = buffer._tab  # noqa: SLF001 - the schema offers no offset of a vector
         offset = table.Vector(table.Offset(4))
         raw = np.frombuffer(content, np.uint8, buffer.DataLength(), offset)
         shape = tensor.ShapeAsNumpy() if tensor.ShapeLength() else ()

@@ -135,7 +135,7 @@ def test_two_processes_equal_one_with_the_double_batch(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("step", "progress", "expected"),
-    [(0, 0.0, 5e-6), (299, 0.0, 1.5e-3), (1000, 0.4, 1.5e-3), (1000, 0.7, 7.5e-4), (1000, 1.0, 3e-5)],
+    [(0, 0.0, 5e-6), (299, 0.0, 1.5e-3), (999, 0.4, 1.5e-3), (999, 0.7, 7.5e-4), (999, 1.0, 3e-5)],
     ids=["first step", "warm", "end of the plateau", "half way down", "end"],
 )  # fmt: skip
 def test_learning_rate(step: int, progress: float, expected: float) -> None:
