@@ -29,6 +29,7 @@ from agent.events import (
     Wake,
 )
 from agent.hearing.resampler import to_int16
+from tests.agent.alsa_pipe import Voice, define_microphone
 from tests.agent.toy_bundle import tones, write_sound
 
 _ROOT = Path(__file__).parents[2]
@@ -220,6 +221,18 @@ def test_signs_of_life_only_while_sound_arrives(
         running.say(".")
         told = {manager.recv(1000), manager.recv(1000)}
         assert told == {b"WATCHDOG=1", b"STATUS=Listening."}
+
+
+def test_a_command_through_a_microphone(listen, tmp_path: Path):
+    pytest.importorskip("alsaaudio", reason="pyalsaaudio is not installed")
+    voice = Voice(define_microphone(tmp_path), to_int16(tones("...*ab cd...", silence=0.0003)))
+    running = listen("alsa:mic")
+    try:
+        running.until(lambda: running.texts() == ["ab cd"])
+        running.process.send_signal(signal.SIGTERM)
+        assert running.ended() == 0
+    finally:
+        voice.stop()
 
 
 def test_a_microphone_that_is_missing_is_waited_for_and_reported(listen):

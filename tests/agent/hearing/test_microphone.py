@@ -1,18 +1,10 @@
-"""Microphones, through ALSA itself: its file plugin reads a pipe that the test writes in real time.
-
-    mic  = plug -> file -> null, fed from a named pipe
-
-The pipe must be written in whole periods, and kept open: the plugin answers a short read with a
-full period of rubbish, and the end of the pipe with silence at any speed.
-"""
+"""Microphones: through ALSA itself, and by script where a real device would have to misbehave."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,68 +14,19 @@ from agent.errors import AudioDeviceError
 from agent.hearing.features import BLOCK
 from agent.hearing.microphone import Microphone
 from agent.hearing.sources import Delivery
+from tests.agent.alsa_pipe import Voice, define_microphone
 
 pytest.importorskip("alsaaudio", reason="pyalsaaudio is not installed; `pip install '.[alsa]'`")
 
 
-class Voice:
-    """Writes samples into the pipe, period by period, in real time."""
-
-    def __init__(self, pipe: Path, samples: np.ndarray) -> None:
-        self._pipe = pipe
-        self._samples = samples.astype("<i2")
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        with self._pipe.open("wb", buffering=0) as stream:
-            due = time.monotonic()
-            for period in self._periods():
-                due += 0.04
-                if self._stop.wait(max(0.0, due - time.monotonic())):
-                    return
-                try:
-                    stream.write(period)
-                except BrokenPipeError:
-                    return
-
-    def _periods(self) -> Iterator[bytes]:
-        content = self._samples.tobytes()
-        for start in range(0, len(content), 2 * BLOCK):
-            yield content[start : start + 2 * BLOCK]
-        while True:
-            yield bytes(2 * BLOCK)
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join(5.0)
-
-
 @pytest.fixture
 def pipe(tmp_path: Path) -> Path:
-    """The pipe behind the device `mic`, which this fixture defines in the home directory."""
-    path = tmp_path / "voice.fifo"
-    os.mkfifo(path)
-    asoundrc = f"""
-    pcm.silent {{ type null }}
-    pcm.voice {{
-        type file
-        slave.pcm silent
-        file "/dev/null"
-        infile "{path}"
-        format "raw"
-    }}
-    pcm.mic {{ type plug slave.pcm "voice" }}
-    """
-    (Path(os.environ["HOME"]) / ".asoundrc").write_text(asoundrc)
-    return path
+    """The pipe behind the device `mic`."""
+    return define_microphone(tmp_path)
 
 
-def _in_a_process_of_its_own(pipe: Path, code: str) -> None:
+def _in_a_process_of_its_own(code: str) -> None:
     """ALSA reads its configuration once in a process, so a changed one needs another."""
-    import subprocess
-
     subprocess.run(
         [sys.executable, "-c", code],
         check=True,
@@ -97,7 +40,6 @@ def test_what_is_said_arrives_unchanged(pipe: Path):
     voice = Voice(pipe, samples)
     try:
         _in_a_process_of_its_own(
-            pipe,
             f"""
 import numpy as np
 from agent.hearing.microphone import Microphone
