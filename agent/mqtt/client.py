@@ -8,7 +8,7 @@ import ssl
 from pathlib import Path
 
 from paho.mqtt.client import Client, MQTTv5
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -23,9 +23,23 @@ _CONNECT_TIMEOUT_S = 5.0
 
 
 class BoundedClient(Client):
-    """paho's client, with a limit on what it accepts from the network."""
+    """paho's client, with a limit on what it accepts and a memory for why it failed.
+
+    Attributes:
+        largest_packet: Bytes that one inbound packet may have.
+        trouble: Why the last attempt to connect failed.
+    """
 
     largest_packet: int = 64 * 1024
+    trouble: str = ""
+
+    def reconnect(self) -> MQTTErrorCode:
+        """Connects; what goes wrong is kept, because the callback for failures is not told."""
+        try:
+            return super().reconnect()
+        except OSError as error:
+            self.trouble = error.strerror or str(error)
+            raise
 
     def _sock_recv(self, bufsize: int) -> bytes:
         # Called for every piece; by the second byte of a packet its announced length is known.
@@ -49,7 +63,7 @@ def new_client(
     will_topic: str,
     will: bytes,
     pauses_s: tuple[float, float],
-) -> Client:
+) -> BoundedClient:
     """A client that will connect to the broker as soon as its loop is started.
 
     Args:

@@ -31,6 +31,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.config import MqttConfig
 from agent.mqtt.client import (
+    BoundedClient,
     check_host,
     draw_pauses,
     new_client,
@@ -45,6 +46,7 @@ from agent.mqtt.topics import TOPICS, Topics
 _LOGGER = logging.getLogger(__name__)
 
 _EVENTS_QUEUED = 256
+_MOST_REPORTS = 16
 _REPLACE_PAUSE_S = 5.0
 
 
@@ -89,7 +91,7 @@ class Connection:
         self._largest_publish = config.max_packet_bytes
         self._window = config.inflight
         self._subscribed = False
-        self._reported: str | None = None
+        self._reported: set[str] = set()
         self._replace_at = 0.0
         self.connected = False
         self.overflowed = 0
@@ -194,7 +196,7 @@ class Connection:
             self._subscribed = True
         self.connected = True
         self._patience.connected(time.monotonic())
-        self._reported = None
+        self._reported.clear()
         _LOGGER.info("Connected to the broker at %s.", self.address)
         return [Connected()]
 
@@ -216,11 +218,15 @@ class Connection:
                     " calls itself %s, give each device its own device.id.",
                     self._client_id(),
                 )
+        else:
+            # Also what a broker does that wants a client certificate and gets none.
+            self._report(f"The broker at {self.address} ends the connection at once ({reason}).")
         return []
 
-    def _handle_failure(self) -> list[Signal]:
+    def _handle_failure(self, trouble: str) -> list[Signal]:
         self._report(
-            f"The broker at {self.address} cannot be reached; trying on, results are kept."
+            f"The broker at {self.address} cannot be reached ({trouble}); trying on, results are"
+            " kept."
         )
         return []
 
@@ -240,9 +246,9 @@ class Connection:
         return [Received(topic, body, retained)]
 
     def _report(self, message: str) -> None:
-        """One line for each new kind of failure, not one for each attempt."""
-        if message != self._reported:
-            self._reported = message
+        """One line for each kind of failure, not one for each attempt."""
+        if message not in self._reported and len(self._reported) < _MOST_REPORTS:
+            self._reported.add(message)
             _LOGGER.warning("%s", message)
 
     def _thread_alive(self) -> bool:
@@ -260,7 +266,7 @@ class Connection:
     def _client_id(self) -> str:
         return self._config.client_id or f"va-{self._topics.device}"
 
-    def _new_client(self) -> Client:
+    def _new_client(self) -> BoundedClient:
         client = new_client(
             self._config,
             client_id=self._client_id(),
@@ -275,7 +281,7 @@ class Connection:
 
     # --- in paho's thread ------------------------------------------------------------------
 
-    def _set_callbacks(self, client: Client) -> None:
+    def _set_callbacks(self, client: BoundedClient) -> None:
         def on_connect(
             _: Client,
             __: Any,
@@ -316,7 +322,7 @@ class Connection:
 
         client.on_connect = on_connect
         client.on_disconnect = on_disconnect
-        client.on_connect_fail = lambda *_: self._put(client, self._handle_failure)
+        client.on_connect_fail = lambda *_: self._put(client, self._handle_failure, client.trouble)
         client.on_publish = on_publish
         client.on_subscribe = on_subscribe
         client.on_message = on_message
