@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from converters.wake.training import Trainer
+    from converters.wake.tuning_set import Standing
 
 HELP = "train a wake-word model; interrupt and repeat the command to go on"
 _TIMING_STEPS = 40
@@ -22,20 +23,50 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     add = parser.add_argument
     add("--phrase", default="computer", help="the wake phrase (default: %(default)s)")
-    add("--pool", type=Path, action="append", default=[], metavar="DIR",
-        help="synthetic wake words and hard negatives made by `synthesise` (may be repeated)")
-    add("--negatives-pool", type=Path, action="append", default=[], metavar="DIR",
-        help="synthetic speech without the phrase (may be repeated)")
-    add("--negatives-hours", type=float, default=10.0,
-        help="use so much of each of these (default: %(default)s)")
-    add("--tuning-pool", type=Path, action="append", default=[], metavar="DIR",
-        help="pools of another seed or voice to choose by; without any, a part of the others")
-    add("--real", type=Path, metavar="DIR",
-        help="folder with manifests/*.jsonl and recordings; without it: synthetic speech only")
+    add(
+        "--pool",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="synthetic wake words and hard negatives made by `synthesise` (may be repeated)",
+    )
+    add(
+        "--negatives-pool",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="synthetic speech without the phrase (may be repeated)",
+    )
+    add(
+        "--negatives-hours",
+        type=float,
+        default=10.0,
+        help="use so much of each of these (default: %(default)s)",
+    )
+    add(
+        "--tuning-pool",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="pools of another seed or voice to choose by; without any, a part of the others",
+    )
+    add(
+        "--real",
+        type=Path,
+        metavar="DIR",
+        help="folder with manifests/*.jsonl and recordings; without it: synthetic speech only",
+    )
     add("--out", type=Path, required=True, metavar="DIR", help="model, report and checkpoint")
     add("--cache", type=Path, metavar="DIR", help="where features are kept (default: OUT/cache)")
-    add("--minutes", type=float, default=20.0,
-        help="time for the training itself (default: %(default)s)")
+    add(
+        "--minutes",
+        type=float,
+        default=20.0,
+        help="time for the training itself (default: %(default)s)",
+    )
     add("--steps", type=int, help="exact number of steps, in place of --minutes")
     add("--channels", type=int, default=48, help="width of the network (default: %(default)s)")
     add("--seed", type=int, default=1)
@@ -159,8 +190,10 @@ def _run(trainer: Trainer, bar: Bar) -> None:
     from converters.wake.training import Progress
 
     task = bar.add_task("training", note="")
+    shown: Standing | None = None
 
     def show(progress: Progress) -> None:
+        nonlocal shown
         left = (progress.steps - progress.step) * progress.seconds_per_step / 60
         note = f"loss {progress.loss:.4f}  {left:.0f} min left"
         if progress.standing is not None:
@@ -171,5 +204,9 @@ def _run(trainer: Trainer, bar: Bar) -> None:
                 f"  mined {progress.mined}"
             )
         bar.update(task, completed=progress.step, total=progress.steps, note=note)
+        if progress.standing is not shown:
+            # A line that stays, also where there is no terminal to draw a bar on.
+            shown = progress.standing
+            bar.console.print(f"step {progress.step} of {progress.steps}: {note}")
 
     trainer.run(show)

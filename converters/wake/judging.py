@@ -75,7 +75,13 @@ def judge(model: Model, tuning: TuningSet, rule: Rule) -> Judged:
     rule = Rule(choose_threshold(negatives, rule, MOST_PER_HOUR), rule.smoothing, rule.refractory_s)
     hours = sum(map(len, negatives)) * FRAME_SECONDS / 3600
     accepted = sum(len(events(scores, rule)) for scores in negatives)
-    figures: dict[str, Any] = {"false_accepts": vars(rate(accepted, hours)), "misses": {}}
+    near = tuning.confusables(found)
+    fooled = sum(bool(events(scores, rule)) for scores in near)
+    figures: dict[str, Any] = {
+        "false_accepts": vars(rate(accepted, hours)),
+        "near_misses_accepted": vars(share(fooled, len(near))),
+        "misses": {},
+    }
     curves: dict[str, Any] = {
         "thresholds": list(THRESHOLDS),
         "false_accepts_per_hour": accepts_by_threshold(negatives, rule).tolist(),

@@ -47,10 +47,12 @@ class Schedule:
     """Decay of the moving average; 500 steps of memory."""
     negative_weight: float = 4.0
     """Weight of a "no" frame at the end of the run; 1 at its start, linear between."""
-    evaluations: int = 24
+    evaluations: int = 20
     """Evaluations on the tuning set in the whole run; mining happens at some of them."""
     mine_from: float = 0.3
     """Share of the run after which the model's mistakes are mined."""
+    mine_every: int = 2
+    """Evaluations between minings: hearing the whole bank takes longer than an evaluation."""
 
 
 @dataclass
@@ -227,7 +229,8 @@ class Trainer:
         if settled and standing.merit >= self.best_merit:
             self.best_merit = standing.merit
             self.best.load_state_dict(self.average.state_dict())
-        if self.step >= self._schedule.steps * self._schedule.mine_from:
+        late = self.step >= self._schedule.steps * self._schedule.mine_from
+        if late and len(self.history) % self._schedule.mine_every == 0:
             self._maker.mined = mine(self.average, self._entries)
         self.history.append({"step": self.step, "loss": loss, **asdict(standing)})
         if self._checkpoint is not None:

@@ -37,7 +37,7 @@ class Track:
     scene: Scene
     condition: str
     real: bool
-    positive: bool
+    role: Role
     frames: NDArray[np.float16]
     """[frames, 256]"""
 
@@ -83,10 +83,9 @@ class TuningSet:
     ) -> None:
         made = scene(utterance, condition, noises, seed)
         frames = log_mel_frames(made.samples).astype(np.float16)
-        positive = utterance.role is Role.POSITIVE
         # The samples are not needed again, and hours of them would be.
         light = Scene(made.key, made.speaker, np.zeros(0, np.float32), made.word_end_s)
-        self.tracks.append(Track(light, condition.name, utterance.real, positive, frames))
+        self.tracks.append(Track(light, condition.name, utterance.real, utterance.role, frames))
 
     def scores(self, model: WakeModel) -> list[Scores]:
         """Raw scores of every track, in order."""
@@ -106,16 +105,22 @@ class TuningSet:
             for row, number in enumerate(group):
                 frames = self.tracks[number].frames
                 batch[row, : len(frames)] = frames
-            answered = scores(model, torch.from_numpy(batch)).numpy()
+            answered = scores(model, torch.from_numpy(batch)).float().numpy()
             for row, number in enumerate(group):
                 found[number] = answered[row, : len(self.tracks[number].frames)]
             at = last
         return found
 
     def negatives(self, found: Sequence[Scores]) -> list[Scores]:
-        """The scores of the tracks without the wake word."""
+        """The scores of everyday speech and noise, whose hours mean something."""
+        apart = {Role.POSITIVE, Role.CONFUSABLE}
         pairs = zip(self.tracks, found, strict=True)
-        return [each for track, each in pairs if not track.positive]
+        return [each for track, each in pairs if track.role not in apart]
+
+    def confusables(self, found: Sequence[Scores]) -> list[Scores]:
+        """The scores of near misses; an hour of those is no hour of life, so they count singly."""
+        pairs = zip(self.tracks, found, strict=True)
+        return [each for track, each in pairs if track.role is Role.CONFUSABLE]
 
     def positives(
         self, found: Sequence[Scores], *, real: bool | None = None, condition: str | None = None
@@ -124,14 +129,16 @@ class TuningSet:
         return [
             (each, track.scene.word_end_s)
             for track, each in zip(self.tracks, found, strict=True)
-            if track.positive
+            if track.role is Role.POSITIVE
             and (real is None or track.real is real)
             and (condition is None or track.condition == condition)
         ]
 
     def standing(self, model: WakeModel, rule: Rule, at_per_hour: float = 0.5) -> Standing:
         """Judges a model."""
-        found = self.scores(model)
+        # Half precision ranks checkpoints as well; the file that ships is judged as it is.
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = self.scores(model)
         negatives = self.negatives(found)
         real: bool | None = True if self.positives(found, real=True) else None
         accepts = accepts_by_threshold(negatives, rule)
