@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from agent.hearing.features import SAMPLE_RATE
 from converters.asr.corpora import read_audio, read_manifest
 from converters.asr.text import normalise
-from converters.synthesis.pool import load_pool
+from converters.synthesis.pool import PoolItem, load_pool
 
 LEAD_S, TAIL_S = 0.3, 0.6
 """Pauses of faint noise around every clip: what is recognised in them counts as an error."""
@@ -43,17 +43,38 @@ class EvaluationSet:
     items: list[Item]
 
 
+_OPEN_SLOTS = ("title", "artist", "word", "letters")
+"""Slots that any words may fill, besides those with people's names."""
+
+
+def _set_name(item: PoolItem) -> str:
+    """The cell of an item; commands are told apart by whether they hold open vocabulary."""
+    form, names = item.cell.split("-")
+    if form != "template":
+        return f"free text, {names} names" if item.names else "free text, no names"
+    if item.names:
+        return f"commands with {names} names"
+    if any(slot.startswith(_OPEN_SLOTS) for slot in item.slots):
+        return "commands with titles and words"
+    return "commands"
+
+
 def pool_sets(path: Path, limit: int | None = None) -> Iterator[EvaluationSet]:
-    """A synthetic pool, cell by cell."""
+    """A synthetic pool: plain commands, commands with names (seen or held out), titles, free text.
+
+    Args:
+        path: a pool of kind "test" or "dev".
+        limit: at most so many utterances of each set.
+    """
     pool = load_pool(path)
     cells: dict[str, list[Item]] = {}
     for position, item in enumerate(pool.items):
-        found = cells.setdefault(item.cell, [])
+        found = cells.setdefault(_set_name(item), [])
         if limit is None or len(found) < limit:
             speaker = f"{item.engine}/{item.voice}"
             found.append(Item(pool.audio(position), item.text, speaker, item.slots))
     for cell, items in sorted(cells.items()):
-        yield EvaluationSet(f"{items[0].speaker} {cell}", items)
+        yield EvaluationSet(f"{items[0].speaker}: {cell}", items)
 
 
 def real_sets(real: Path, splits: set[str]) -> Iterator[EvaluationSet]:
