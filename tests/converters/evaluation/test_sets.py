@@ -24,9 +24,21 @@ def pool(tmp_path: Path) -> Path:
     with PoolWriter(tmp_path / "pool", {"kind": "test"}) as writer:
         for index, (cell, text, names, slots, _) in enumerate(ITEMS):
             item = PoolItem(
-                index=index, offset=0, samples=0, seconds=0.0, text=text, speaker="s", engine="flite",
-                voice="rms", split="test", kind="test", cell=cell, intent="x", names=names, slots=slots,
-            )  # fmt: skip
+                index=index,
+                offset=0,
+                samples=0,
+                seconds=0.0,
+                text=text,
+                speaker="s",
+                engine="flite",
+                voice="rms",
+                split="test",
+                kind="test",
+                cell=cell,
+                intent="x",
+                names=names,
+                slots=slots,
+            )
             writer.append(item, np.full(1600, index, np.int16))
     return tmp_path / "pool"
 
