@@ -1,6 +1,6 @@
 """The recogniser: a streaming LSTM transducer (Graves 2012; He et al. 2019, arXiv:1811.06621).
 
-    frame [256] - level, normalised ─ linear ─ 4 × (layer norm ─ LSTM, residual)
+    frame [256] - level - mean ─ linear ─ 4 × (layer norm ─ LSTM, residual)
                                       ─ layer norm ─ linear = encoding [256] ─┐
     last two labels ─ embeddings ─ linear ─ relu ─ linear = prediction [256] ─┤
                             logits [29] = linear(tanh(encoding + prediction)) ┘
@@ -28,6 +28,8 @@ QUIETEST_LEVEL = -8.0
 """Mean log band power below which a frame no longer counts as the level of a voice, in nats."""
 LEVEL_DECAY = 0.02
 """By how much the remembered level falls per frame, in nats: 2.2 dB a second."""
+PRIOR_FRAMES = 25.0
+"""How many frames the training set's mean spectrum weighs against the frames heard: 1 s."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,24 @@ def level(frames: Tensor) -> Tensor:
     ramp = LEVEL_DECAY * torch.arange(frames.shape[1], device=frames.device)
     highest = (frames.mean(2) + ramp).cummax(1).values - ramp
     return highest.clamp_min(QUIETEST_LEVEL)[..., None]
+
+
+def running_mean(hops: Tensor, prior: Tensor) -> Tensor:
+    """The mean spectrum of what was heard so far, with the training set's as a prior.
+
+    Subtracting it takes away what a voice, a microphone and a room do to every frame alike
+    (cepstral mean normalisation), without looking ahead.
+
+    Args:
+        hops: float32 [B, T, 4, 64], relative to their level.
+        prior: float32 [64], the training set's mean.
+
+    Returns:
+        float32 [B, T, 1, 64]: (`PRIOR_FRAMES` prior + sum of frames 1..t) / (`PRIOR_FRAMES` + t).
+    """
+    heard = torch.arange(1, hops.shape[1] + 1, device=hops.device)[:, None]
+    total = hops.mean(2).cumsum(1)
+    return ((PRIOR_FRAMES * prior + total) / (PRIOR_FRAMES + heard))[:, :, None]
 
 
 class LockedDropout(nn.Module):
@@ -116,8 +136,8 @@ class Encoder(nn.Module):
 
     def forward(self, frames: Tensor, masks: Tensor | None = None) -> Tensor:
         """Args: frames float32 [B, T, 256]; masks of SpecAugment, bool like the frames."""
-        x = frames - level(frames) - self.mean.repeat(HOPS_PER_FRAME)
-        x = x / self.deviation.repeat(HOPS_PER_FRAME)
+        hops = (frames - level(frames)).unflatten(2, (HOPS_PER_FRAME, MELS))
+        x = ((hops - running_mean(hops, self.mean)) / self.deviation).flatten(2)
         if masks is not None:
             x = x.masked_fill(masks, 0.0)
         x = self.input(x)

@@ -136,6 +136,10 @@ class GraphAuthor:
         """a - b, broadcast."""
         return self._binary(_Op.SUB, _Options.SubOptions, schema.SubOptionsT(), a, b)
 
+    def div(self, a: Tensor, b: Tensor) -> Tensor:
+        """a / b, broadcast."""
+        return self._binary(_Op.DIV, _Options.DivOptions, schema.DivOptionsT(), a, b)
+
     def _unary(self, op: int, a: Tensor) -> Tensor:
         out = self._temporary(a.shape)
         self._apply(op, [a], [out])

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.hearing.features import FRAME_DIM, HOPS_PER_FRAME
+from agent.hearing.features import FRAME_DIM, HOPS_PER_FRAME, MELS
 from converters.export.authoring import GraphAuthor, Tensor
 
 Weights = dict[str, NDArray[Any]]
 """A `converters.asr.model.Recogniser` state as arrays, by parameter name."""
 
 LAYER_NORM_EPSILON = 1e-5
-QUIETEST_LEVEL, LEVEL_DECAY = -8.0, 0.02
+QUIETEST_LEVEL, LEVEL_DECAY, PRIOR_FRAMES = -8.0, 0.02, 25.0
 """As in `converters.asr.model`, which this module does not import: it needs no PyTorch."""
 
 
@@ -26,7 +26,7 @@ def layer_count(weights: Weights) -> int:
 def encoder_file(weights: Weights) -> bytes:
     """``frame`` [1, 256] and the states of all layers to ``encoding`` [1, joint].
 
-    The normalisation of the features is folded into the first matrix. Each LSTM gate matrix
+    Each LSTM gate matrix
     keeps its input and its recurrent half apart, because the two inputs are quantised on the
     fly and the layer norm's output spans several times the range of a hidden state.
     """
@@ -35,13 +35,7 @@ def encoder_file(weights: Weights) -> bytes:
     frame = graph.input("frame", [1, FRAME_DIM])
     state_h = graph.input("state_h", [layers, hidden])
     state_c = graph.input("state_c", [layers, hidden])
-    before_level = graph.input("state_level", [1, 1])
-    mean = np.tile(weights["encoder.mean"], HOPS_PER_FRAME)
-    deviation = np.tile(weights["encoder.deviation"], HOPS_PER_FRAME)
-    relative, after_level = _without_level(graph, frame, before_level)
-    # Normalising first keeps the range that the runtime quantises the frame over symmetric.
-    centred = graph.add(relative, graph.constant("features.minus_mean", _floats(-mean)))
-    x = graph.mul(centred, graph.constant("features.inverse_deviation", _floats(1.0 / deviation)))
+    x, carried = _normalised(graph, frame, weights)
     x = graph.linear("input", x, weights["encoder.input.weight"], weights["encoder.input.bias"])
     hiddens, cells = [], []
     for layer in range(layers):
@@ -59,10 +53,38 @@ def encoder_file(weights: Weights) -> bytes:
         "output", x, weights["encoder.output.weight"], weights["encoder.output.bias"]
     )
     graph.output("encoding", encoding)
-    graph.output("state_level.out", after_level)
+    for name, tensor in carried.items():
+        graph.output(name, tensor)
     graph.output("state_h.out", graph.concat(hiddens, 0))
     graph.output("state_c.out", graph.concat(cells, 0))
     return graph.bytes()
+
+
+def _normalised(
+    graph: GraphAuthor, frame: Tensor, weights: Weights
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The frame without its level and without the mean spectrum heard so far, over deviations.
+
+    The float counterpart is `converters.asr.model.running_mean`; what is carried is the sum of
+    all frames and their number.
+    """
+    relative, level = _without_level(graph, frame, graph.input("state_level", [1, 1]))
+    hops = [
+        graph.slice(f"hop{k}", relative, [0, k * MELS], [1, MELS]) for k in range(HOPS_PER_FRAME)
+    ]
+    together = graph.add(graph.add(hops[0], hops[1]), graph.add(hops[2], hops[3]))
+    share = graph.constant("mean.share", _floats([1.0 / HOPS_PER_FRAME]))
+    total = graph.add(graph.input("state_sum", [1, MELS]), graph.mul(together, share))
+    heard = graph.add(
+        graph.input("state_heard", [1, 1]), graph.constant("mean.one", _floats([1.0]))
+    )
+    prior = graph.constant("features.prior", _floats(PRIOR_FRAMES * weights["encoder.mean"]))
+    weight = graph.add(heard, graph.constant("mean.weight", _floats([PRIOR_FRAMES])))
+    mean = graph.div(graph.add(total, prior), weight)
+    centred = graph.sub(relative, graph.concat([mean] * HOPS_PER_FRAME, 1))
+    inverse = np.tile(1.0 / weights["encoder.deviation"], HOPS_PER_FRAME)
+    x = graph.mul(centred, graph.constant("features.inverse_deviation", _floats(inverse)))
+    return x, {"state_level.out": level, "state_sum.out": total, "state_heard.out": heard}
 
 
 def _without_level(graph: GraphAuthor, frame: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:

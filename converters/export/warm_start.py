@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agent.hearing.features import HOPS_PER_FRAME, MELS
-from converters.asr.model import Recogniser, Shape
+from converters.asr.model import PRIOR_FRAMES, Recogniser, Shape
 from converters.export.graph_reader import Constant, read_constants
 from converters.export.quantise import dequantise_rows
 
@@ -44,7 +44,7 @@ def read_weights(bundle: Path) -> tuple[Shape, dict[str, Tensor]]:
     )
     state = Recogniser(shape).state_dict()
     found: dict[str, NDArray[Any]] = {
-        "encoder.mean": -_hop(encoder["features.minus_mean"].values),
+        "encoder.mean": encoder["features.prior"].values / PRIOR_FRAMES,
         "encoder.deviation": 1.0 / _hop(encoder["features.inverse_deviation"].values),
         **_linear(encoder, "input", "encoder.input"),
         **_linear(encoder, "output", "encoder.output"),
