@@ -65,6 +65,33 @@ def random_filter(rng: np.random.Generator) -> Hops:
     return (np.maximum(response, -60.0) * NEPERS_PER_DB).astype(np.float32)
 
 
+def warped(hops: NDArray[np.floating], stretch: float, scale: float, shift: float) -> Hops:
+    """The same sound said more slowly and by a longer or shorter throat.
+
+    Args:
+        hops: log-mel [n, 64].
+        stretch: factor on the length.
+        scale: band b takes what was in band scale * b + shift.
+        shift: see scale.
+
+    Returns:
+        float32 [about stretch * n, 64], interpolated linearly between hops and between bands.
+    """
+    hops = hops.astype(np.float32)
+    count = max(2, round(len(hops) * stretch))
+    hops = _interpolated(hops, np.linspace(0.0, len(hops) - 1.0, count))
+    bands = np.clip(scale * np.arange(MELS) + shift, 0.0, MELS - 1.0)
+    return _interpolated(np.ascontiguousarray(hops.T), bands).T
+
+
+def _interpolated(rows: Hops, at: NDArray[np.float64]) -> Hops:
+    """Rows at fractional places, linear between neighbours: [n, d] -> [len(at), d]."""
+    below = np.minimum(at.astype(np.intp), max(len(rows) - 2, 0))
+    above = np.minimum(below + 1, len(rows) - 1)
+    share = (at - below).astype(np.float32)[:, None]
+    return rows[below] * (1.0 - share) + rows[above] * share
+
+
 def fit_length(hops: NDArray[np.floating], length: int, rng: np.random.Generator) -> Hops:
     """A random stretch of a sound, repeated where it is too short: [n, 64] -> [length, 64]."""
     if len(hops) <= length:

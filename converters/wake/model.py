@@ -32,6 +32,8 @@ class WakeConfig:
     """Shape of the network."""
 
     channels: int = 48
+    dropout: float = 0.1
+    """Share of a block's inner channels that training hides."""
     dilations: tuple[int, ...] = (1, 2, 4, 8, 2, 1)
 
     def to_dict(self) -> dict[str, Any]:
@@ -39,7 +41,11 @@ class WakeConfig:
 
     @staticmethod
     def from_dict(values: dict[str, Any]) -> WakeConfig:
-        return WakeConfig(int(values["channels"]), tuple(int(d) for d in values["dilations"]))
+        return WakeConfig(
+            channels=int(values["channels"]),
+            dropout=float(values["dropout"]),
+            dilations=tuple(int(d) for d in values["dilations"]),
+        )
 
     @property
     def context_frames(self) -> int:
@@ -72,9 +78,10 @@ class Normalised(nn.Module):
 class Block(nn.Module):
     """One residual block."""
 
-    def __init__(self, channels: int, dilation: int) -> None:
+    def __init__(self, channels: int, dilation: int, dropout: float) -> None:
         super().__init__()
         self.dilation = dilation
+        self.dropout = nn.Dropout(dropout)
         self.time = Normalised(3 * channels, channels)
         self.mix = Normalised(channels, channels)
 
@@ -85,7 +92,7 @@ class Block(nn.Module):
         joined = torch.cat(
             [past[:, k * self.dilation : k * self.dilation + frames] for k in range(3)], dim=2
         )
-        return F.relu(x + self.mix(F.relu(self.time(joined))))
+        return F.relu(x + self.mix(self.dropout(F.relu(self.time(joined)))))
 
 
 class WakeModel(nn.Module):
@@ -100,7 +107,9 @@ class WakeModel(nn.Module):
         self.register_buffer("mean", torch.zeros(MELS))
         self.register_buffer("deviation", torch.ones(MELS))
         self.stem = Normalised(FRAME_DIM, config.channels)
-        self.blocks = nn.ModuleList(Block(config.channels, d) for d in config.dilations)
+        self.blocks = nn.ModuleList(
+            Block(config.channels, dilation, config.dropout) for dilation in config.dilations
+        )
         self.head = nn.Linear(config.channels, 1)
         nn.init.constant_(self.head.bias, -4.0)  # the word is rare: start by saying no
 

@@ -27,6 +27,7 @@ from converters.wake.mixing import (
     fit_length,
     mix,
     random_filter,
+    warped,
 )
 from converters.wake.recordings import Role
 from converters.wake.targets import frame_targets
@@ -39,17 +40,21 @@ class Mixture:
     """How streams are made."""
 
     frames: int = 150
-    positive: float = 0.28
+    positive: float = 0.3
     """Share of items that are the wake word."""
-    confusable: float = 0.17
-    word: float = 0.10
+    confusable: float = 0.1
+    word: float = 0.1
     """The rest is running speech."""
-    real: float = 0.4
+    real: float = 0.35
     """Share of real items within each role, where both kinds exist."""
-    mined: float = 0.3
+    mined: float = 0.15
     """Share of negatives taken from where the model has been wrong, once that is known."""
     joined: float = 0.4
     """Chance that an item follows the one before without a pause."""
+    warped: float = 0.8
+    """Chance that an item is stretched in time and frequency once more. The bank holds a few
+    copies of each utterance; without this the network learns those by heart within a thousand
+    steps and grows worse on new voices."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +168,10 @@ class StreamMaker:
         at = int(rng.integers(0, 120)) if rng.random() < 0.7 else 0
         while at < length:
             hops, end = self._item(rng)
+            if rng.random() < self._mixture.warped:
+                stretch = rng.uniform(0.85, 1.18)
+                hops = warped(hops, stretch, rng.uniform(0.94, 1.06), rng.uniform(-1.5, 1.5))
+                end = None if end is None else end * stretch
             hops = hops[: length - at]
             stream[at : at + len(hops)] = hops + rng.normal(0.0, 3.0) * NEPERS_PER_DB
             if end is not None and at + end < length:

@@ -41,13 +41,13 @@ class Schedule:
     """Streams in a batch."""
     peak_rate: float = 3e-3
     warm_up: int = 200
-    decay: float = 0.01
+    decay: float = 0.03
     """AdamW's weight decay."""
     average: float = 0.998
     """Decay of the moving average; 500 steps of memory."""
-    negative_weight: float = 4.0
+    negative_weight: float = 3.0
     """Weight of a "no" frame at the end of the run; 1 at its start, linear between."""
-    evaluations: int = 20
+    evaluations: int = 16
     """Evaluations on the tuning set in the whole run; mining happens at some of them."""
     mine_from: float = 0.3
     """Share of the run after which the model's mistakes are mined."""
@@ -224,8 +224,8 @@ class Trainer:
 
     def _evaluate(self, loss: float) -> Standing:
         standing = self._tuning.standing(self.average, self._rule)
-        # The first half of a run is too far from its end to be chosen, whatever luck it has.
-        settled = self.step >= self._schedule.steps // 2
+        # The first third of a run is too far from its end to be chosen, whatever luck it has.
+        settled = self.step >= self._schedule.steps * 0.3
         if settled and standing.merit >= self.best_merit:
             self.best_merit = standing.merit
             self.best.load_state_dict(self.average.state_dict())

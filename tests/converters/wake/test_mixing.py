@@ -11,6 +11,7 @@ from converters.wake.mixing import (
     fit_length,
     mix,
     random_filter,
+    warped,
 )
 
 
@@ -56,3 +57,25 @@ def test_sounds_are_cut_or_repeated_to_length(length):
     assert fitted.shape == (length, 64)
     steps = np.diff(fitted[:, 0])
     assert set(steps.tolist()) <= {1.0, -11.0}  # consecutive, or wrapped around
+
+
+def test_warping_stretches_time_and_moves_bands():
+    hops = np.zeros((10, 64), np.float16)
+    hops[:, 20] = 8.0
+    same = warped(hops, 1.0, 1.0, 0.0)
+    assert np.array_equal(same, hops.astype(np.float32))
+    slow = warped(hops, 1.5, 1.0, 0.0)
+    assert slow.shape == (15, 64)
+    assert slow[:, 20] == pytest.approx(np.full(15, 8.0))
+    # band 19 takes what was in band 20, band 18.5 would take half of it
+    moved = warped(hops, 1.0, 1.0, 1.0)
+    assert moved[:, 19] == pytest.approx(np.full(10, 8.0))
+    half = warped(hops, 1.0, 1.0, 0.5)
+    assert half[0, [19, 20]] == pytest.approx([4.0, 4.0])
+
+
+def test_warping_keeps_times_in_proportion():
+    ramp = np.arange(20, dtype=np.float16)[:, None] * np.ones((1, 64), np.float16)
+    fast = warped(ramp, 0.5, 1.0, 0.0)
+    assert fast.shape == (10, 64)
+    assert fast[:, 0] == pytest.approx(np.linspace(0, 19, 10))

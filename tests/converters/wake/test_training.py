@@ -36,7 +36,7 @@ def trainer(entries, tuning, steps, checkpoint=None, **schedule):
     return Trainer(
         entries=entries,
         tuning=tuning,
-        config=WakeConfig(16, (1, 2, 4, 4)),
+        config=WakeConfig(16, dilations=(1, 2, 4, 4)),
         schedule=Schedule(steps, streams=8, warm_up=10, **schedule),
         mixture=Mixture(frames=60),
         seed=3,
