@@ -176,6 +176,7 @@ class Heard:
 
     def __init__(self, broker: Broker) -> None:
         self.subscriber = Subscriber(broker.port)
+        self._pings = 0
 
     def finals(self) -> list[dict[str, Any]]:
         return [json.loads(body) for body in self.subscriber.on("va/dev/kitchen/event/final")]
@@ -190,11 +191,57 @@ class Heard:
         states = self.states()
         return bool(states) and states[-1]["state"] == "online" and bool(states[-1]["listening"])
 
-    def once(self, count: int) -> None:
-        """Waits for so many results and makes sure that none came twice."""
+    def once(self, count: int, *, alive: bool = True) -> None:
+        """Waits for so many results and makes sure that none came twice.
+
+        Also that `link` knows it: until the broker's confirmation is on disk, a `link` that is
+        killed must send a result again, because it cannot know that it arrived. Whoever kills
+        behind this is owed every result exactly once.
+
+        Args:
+            count: How many.
+            alive: False if `link` has ended, and with it what it could tell.
+        """
         until(lambda: len(self.finals()) >= count, f"result {count}")
+        if alive:
+            until(lambda: self.ping()["waiting"] == 0, "the confirmation of everything")
         ids = [final["id"] for final in self.finals()]
         assert len(ids) == len(set(ids)) == count, ids
+
+    def each(self, count: int) -> None:
+        """Waits for so many results; one that came again must be the same to the last byte.
+
+        This is what QoS 1 promises when somebody is killed with results under way, and what a
+        reader who looks at the ids needs.
+        """
+        bodies = set[bytes]()
+
+        def everything() -> bool:
+            bodies.update(self.subscriber.on("va/dev/kitchen/event/final"))
+            return len(bodies) >= count
+
+        until(everything, f"result {count}")
+        until(lambda: self.ping()["waiting"] == 0, "the confirmation of everything")
+        everything()
+        ids = [json.loads(body)["id"] for body in bodies]
+        assert len(ids) == len(set(ids)) == count, ids
+
+    def ping(self) -> dict[str, Any]:
+        """What `link` answers to a ping, through the broker."""
+        self._pings += 1
+        request = {"schema": 1, "id": f"ping {self._pings}"}
+        answer: dict[str, Any] = {}
+
+        def answered() -> bool:
+            for body in self.subscriber.on("va/dev/kitchen/reply"):
+                reply = json.loads(body)
+                if reply["id"] == request["id"]:
+                    answer.update(reply["result"])
+            return bool(answer)
+
+        self.subscriber.client.publish("va/dev/kitchen/cmd/ping", json.dumps(request), qos=1)
+        until(answered, "the answer to a ping")
+        return answer
 
     def close(self) -> None:
         self.subscriber.close()

@@ -64,6 +64,27 @@ def test_whoever_is_killed_everything_arrives_once(
     heard.once(4 * each)
 
 
+def test_killed_in_the_very_moment_of_delivery(
+    tone_stack: Stack, heard: Heard, broker: Broker
+) -> None:
+    """Nobody has noted anything yet: a result may come again, the same, and none is missing."""
+    listen, link = tone_stack.listen(), tone_stack.link()
+    until(heard.online, "the start")
+    listen.say(tone_stack.voice.sound)
+    until(heard.finals, "result 1")
+    link.kill()
+    tone_stack.link()
+    heard.each(1)
+
+    listen.say(tone_stack.voice.sound)
+    until(lambda: len({final["id"] for final in heard.finals()}) == 2, "result 2")
+    broker.kill()
+    listen.say(tone_stack.voice.sound)
+    found(listen, 3)
+    broker.start()
+    heard.each(3)
+
+
 def test_link_and_broker_killed_together_with_results_under_way(
     tone_stack: Stack, heard: Heard, broker: Broker
 ) -> None:
