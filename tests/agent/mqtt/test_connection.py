@@ -1,100 +1,21 @@
-"""The connection, against a real mosquitto and against a broker that means harm."""
+"""The connection, against a real mosquitto."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
-import resource
 import socket
-import struct
-import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from agent.config import Config, MqttConfig
 from agent.errors import MqttError
 from agent.mqtt.client import draw_pauses, tls_context
 from agent.mqtt.connection import Connection
-from agent.mqtt.signals import Connected, Delivered, Received, Rejected, Signal
-from agent.mqtt.topics import Topics, payload
-from tests.agent.mqtt.broker import Broker, Subscriber, free_port, until
-from tests.agent.mqtt.hostile import CONNACK, HostileBroker, length, publish
-
-TOPICS = Topics(prefix="va", device="kitchen")
-GONE = payload({"state": "offline"})
-Make = Callable[..., "Watched"]
-
-
-class Watched(Connection):
-    """Remembers every signal."""
-
-    seen: list[Signal]
-
-    def look(self) -> list[Signal]:
-        signals = self.poll()
-        self.seen += signals
-        return signals
-
-    def sees(self, *signals: Signal) -> Callable[[], bool]:
-        def check() -> bool:
-            self.look()
-            return all(signal in self.seen for signal in signals)
-
-        return check
-
-
-def settings(port: int, **changes: Any) -> MqttConfig:
-    quick: dict[str, Any] = {
-        "host": "127.0.0.1",
-        "reconnect_min_seconds": 0.1,
-        "reconnect_max_seconds": 0.5,
-    }
-    return dataclasses.replace(
-        Config().mqtt, port=port, **quick | {"will_delay_seconds": 0} | changes
-    )
-
-
-@pytest.fixture
-def make() -> Iterator[Make]:
-    made: list[Watched] = []
-
-    def build(port: int, **changes: Any) -> Watched:
-        connection = Watched(
-            settings(port, **changes),
-            TOPICS,
-            password=None,
-            last_will=GONE,
-            on_activity=lambda: None,
-        )
-        connection.seen = []
-        connection.start()
-        made.append(connection)
-        return connection
-
-    yield build
-    for connection in made:
-        connection.close(None)
-
-
-@pytest.fixture
-def hostile() -> Iterator[Callable[..., HostileBroker]]:
-    made: list[HostileBroker] = []
-
-    def build(script: Callable[[socket.socket], None], **options: Any) -> HostileBroker:
-        made.append(HostileBroker(script, **options))
-        return made[-1]
-
-    yield build
-    for broker in made:
-        broker.close()
-
-
-# --- a real broker ---------------------------------------------------------------------------
+from agent.mqtt.signals import Connected, Delivered, Received, Rejected
+from tests.agent.mqtt.broker import Broker, Subscriber, until
+from tests.agent.mqtt.watched import GONE, TOPICS, Make, settings
 
 
 def test_a_result_is_delivered_once_the_broker_has_it(
@@ -266,107 +187,6 @@ def test_a_message_beyond_the_brokers_limit_is_not_sent(tmp_path: Path, make: Ma
         broker.kill()
 
 
-# --- no broker, or one that means harm -------------------------------------------------------
-
-
-def test_an_unreachable_broker_is_said_once(make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    connection = make(free_port())
-    until(lambda: connection.look() == [] and "cannot be reached" in caplog.text)
-    deadline = time.monotonic() + 1.5
-    while time.monotonic() < deadline:
-        connection.look()
-        time.sleep(0.05)
-    assert caplog.text.count("cannot be reached") == 1
-    assert connection._thread_alive()
-
-
-def resident_bytes() -> int:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
-
-
-def test_200_mib_are_refused_before_memory_is_taken(
-    make: Make, hostile: Callable[..., HostileBroker], caplog: pytest.LogCaptureFixture
-) -> None:
-    mebibyte = bytes(1 << 20)
-
-    def flood(connection: socket.socket) -> None:
-        connection.sendall(b"\x30" + length(200 << 20))
-        for _ in range(200):
-            connection.sendall(mebibyte)
-
-    broker = hostile(flood)
-    before = resident_bytes()
-    connection = make(broker.port)
-    peak = 0
-
-    def refused_twice() -> bool:
-        nonlocal peak
-        connection.look()
-        peak = max(peak, resident_bytes())
-        return broker.connections >= 2
-
-    until(refused_twice)
-    assert peak - before < 20 << 20
-    assert "announced a packet of 209715200 bytes" in caplog.text
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        publish(b"\xff\xfe", b"x"),
-        publish(b"va/dev/kitchen/cmd/ping", b"\xff" * 1000),
-        publish(b"", b""),
-        b"\x30\x01\x00",
-        b"\x40\x02\xff\xff",
-        b"\x90\x01\x00",
-        b"\xf0\x00",
-        b"\x00\x00",
-        b"\x30\xff\xff\xff\xff\xff",
-        b"\x20\x03\x00\x00\x00",
-        b"\x62\x02\x00\x01",
-        publish(b"a", b"x").replace(b"\x00x", b"\x7fx"),
-    ],
-)
-def test_no_packet_ends_the_network_thread(
-    make: Make, hostile: Callable[..., HostileBroker], data: bytes
-) -> None:
-    done = threading.Event()
-
-    def script(connection: socket.socket) -> None:
-        connection.sendall(data)
-        # The second connection proves that the client is still there, and behaves.
-        if broker.connections < 2:
-            time.sleep(0.2)
-        else:
-            connection.sendall(publish(b"va/dev/kitchen/cmd/ping", b"alive"))
-            done.wait(30)
-
-    broker = hostile(script)
-    connection = make(broker.port)
-    until(lambda: connection.look() is not None and broker.connections >= 2)
-    until(lambda: connection.look() is not None and connection._thread_alive())
-    done.set()
-
-
-def test_a_flood_of_commands_is_bounded(make: Make, hostile: Callable[..., HostileBroker]) -> None:
-    done = threading.Event()
-
-    def script(connection: socket.socket) -> None:
-        for number in range(2000):
-            connection.sendall(publish(b"va/dev/kitchen/cmd/ping", b"%d" % number))
-        connection.sendall(b"\xd0\x00")
-        done.wait(30)
-
-    broker = hostile(script)
-    connection = make(broker.port)
-    until(lambda: connection.overflowed > 0)
-    assert connection._events.qsize() <= 256
-    connection.look()
-    assert len([signal for signal in connection.seen if isinstance(signal, Received)]) <= 129
-    done.set()
-
-
 def test_a_dead_network_thread_is_replaced(
     broker: Broker, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -388,33 +208,6 @@ def test_pauses_are_within_bounds_and_differ_between_boards() -> None:
     pauses = [draw_pauses(config) for _ in range(50)]
     assert all(1.0 <= first <= 2.0 and 30.0 <= longest <= 60.0 for first, longest in pauses)
     assert len(set(pauses)) > 10
-
-
-def test_connect_packet_says_what_we_mean(
-    make: Make, hostile: Callable[..., HostileBroker]
-) -> None:
-    packets: list[bytes] = []
-    listener = socket.create_server(("127.0.0.1", 0))
-    with listener:
-        connection = make(listener.getsockname()[1], session_expiry_seconds=7)
-        peer, _ = listener.accept()
-        with peer:
-            packets.append(peer.recv(4096))
-            peer.sendall(CONNACK)
-            until(lambda: connection.look() is not None and connection.connected)
-    (packet,) = packets
-    flags = packet[packet.index(b"MQTT") + 5]
-    assert not flags & 0x02, "no clean start"
-    assert flags & 0x04, "a last will"
-    assert flags & 0x20, "that is retained"
-    # Session expiry 7 s (property 17), receive maximum 8 (33), packets of 64 KiB (39).
-    for property_ in (
-        struct.pack(">BI", 17, 7),
-        struct.pack(">BH", 33, 8),
-        struct.pack(">BI", 39, 65536),
-    ):
-        assert property_ in packet
-    assert b"va-kitchen" in packet
 
 
 def test_names_and_certificates_are_checked_at_the_start(tmp_path: Path) -> None:
