@@ -71,8 +71,8 @@ def test_long_speech_is_cut_into_pieces_and_words_never_are(tmp_path):
 
 
 def test_speech_has_the_reference_level_whatever_it_was_recorded_at(tmp_path):
-    quiet = 0.01 * tone(500, 1.0)
-    loud = 4.0 * tone(500, 1.0)
+    quiet = np.float32(0.01) * tone(500, 1.0)
+    loud = np.float32(4.0) * tone(500, 1.0)
     augmenter = Augmenter()
     a = augmenter.plain(quiet, 0, 100).hops
     b = augmenter.plain(loud, 0, 100).hops

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from converters.wake.recordings import Role
@@ -42,7 +44,7 @@ def utterances(count: int, prefix: str = "toy") -> list[Utterance]:
                 Role.POSITIVE,
                 True,
                 speaker,
-                lambda shift=shift: wake_word(shift),
+                functools.partial(wake_word, shift),
             )
         )
         long = [other_word(shift), tone(400 * shift, 0.4), rest(0.1), tone(1600 * shift, 0.4)]
@@ -52,7 +54,7 @@ def utterances(count: int, prefix: str = "toy") -> list[Utterance]:
                 Role.SPEECH,
                 True,
                 speaker,
-                lambda long=long: np.concatenate(long),
+                functools.partial(np.concatenate, long),
             )
         )
     hiss = 0.01 * rng.standard_normal(RATE * 3).astype(np.float32)
