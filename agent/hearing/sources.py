@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import select
+import time
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -55,7 +56,7 @@ class Source(Protocol):
             timeout_s: How long to wait for it; a device may take a little longer.
 
         Returns:
-            int16 [640], the caller's to keep, or None if nothing came or nothing will come.
+            int16 [640], valid until the next call, or None if nothing came or nothing will come.
 
         Raises:
             AudioError: The source is broken; `close` it and make a new one.
@@ -107,26 +108,30 @@ class RawStream:
         self.ended = False
         self.xruns = 0
         self._descriptor = descriptor
-        self._pending = bytearray()
+        # The stream is read into the block's own memory.
+        self._bytes = memoryview(bytearray(BLOCK_BYTES))
+        self._block: Block = np.frombuffer(self._bytes, "<i2")
+        self._have = 0
+        self._readable = select.poll()
+        self._readable.register(descriptor, select.POLLIN)
 
     def read(self, timeout_s: float) -> Block | None:
         """The next block; the last one is filled up with silence."""
-        while len(self._pending) < BLOCK_BYTES and not self.ended:
-            ready, _, _ = select.select([self._descriptor], [], [], timeout_s)
-            if not ready:
+        deadline = time.monotonic() + timeout_s
+        while self._have < BLOCK_BYTES:
+            left_s = max(0.0, deadline - time.monotonic())
+            if self.ended or not self._readable.poll(1000.0 * left_s):
                 return None
-            data = os.read(self._descriptor, BLOCK_BYTES - len(self._pending))
-            if not data:
+            count = os.readv(self._descriptor, [self._bytes[self._have :]])
+            self._have += count
+            if not count:
                 self.ended = True
-                # Half a sample at the end is no sample.
-                missing = -len(self._pending) % BLOCK_BYTES
-                self._pending += bytes(missing)
-            self._pending += data
-        if not self._pending:
-            return None
-        block = np.frombuffer(bytes(self._pending), "<i2").astype(np.int16)
-        self._pending.clear()
-        return block
+                if not self._have:
+                    return None
+                self._bytes[self._have :] = bytes(BLOCK_BYTES - self._have)
+                self._have = BLOCK_BYTES
+        self._have = 0
+        return self._block
 
     def close(self) -> None:
         """Nothing is to be given back."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -55,9 +56,30 @@ def test_a_stream_in_pieces(pipe: tuple[int, int]):
     os.write(writing, content[:100])
     assert stream.read(0.0) is None  # and the hundred bytes are not lost
     os.write(writing, content[100:])
-    blocks = [stream.read(0.0), stream.read(0.0)]
-    assert np.array_equal(np.concatenate([b for b in blocks if b is not None]), samples)
+    for wanted in (samples[:BLOCK], samples[BLOCK:]):
+        block = stream.read(0.0)
+        assert block is not None
+        assert np.array_equal(block, wanted)
     assert (stream.ended, stream.delivery) == (False, Delivery.STREAM)
+
+
+def test_a_stream_that_drips_keeps_nobody_waiting(pipe: tuple[int, int]):
+    """The deadline is the block's, not that of each of its bytes."""
+    reading, writing = pipe
+    stream = RawStream(reading)
+    done = threading.Event()
+
+    def drip() -> None:
+        while not done.wait(0.05):
+            os.write(writing, b"\x01")
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    try:
+        assert stream.read(0.3) is None
+    finally:
+        done.set()
+        thread.join()
 
 
 @pytest.mark.parametrize("extra", [0, 1, 2, 101, BLOCK_BYTES - 1])
@@ -69,7 +91,7 @@ def test_the_end_of_a_stream_is_filled_up(pipe: tuple[int, int], extra: int):
     blocks: list[np.ndarray] = []
     while not stream.ended or len(blocks) < 1:
         if (block := stream.read(0.1)) is not None:
-            blocks.append(block)
+            blocks.append(block.copy())
     assert len(blocks) == (2 if extra else 1)
     heard = np.concatenate(blocks).tobytes().rstrip(b"\0")
     assert len(heard) == BLOCK_BYTES + extra
