@@ -64,6 +64,8 @@ class Outbox:
             except OutboxError as error:
                 self._note_trouble(error)
             else:
+                # Two places would mean two deliveries.
+                self._memory.pop(key, None)
                 return True
         if key not in self._memory:
             if len(self._memory) >= self._memory_limit:

@@ -244,6 +244,21 @@ def test_a_full_disk_means_memory_and_no_acknowledgement(
     again.close()
 
 
+def test_a_result_that_is_repeated_behind_a_full_disk_waits_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FullDisk(monkeypatch)
+    box = outbox(path)
+    disk.full = True
+    assert not box.put("a", b"1")
+    disk.full = False
+    # `listen` comes back before the disk is tried again.
+    assert box.put("a", b"1")
+    assert keys(box) == ["a"]
+    assert len(box) == 1
+    box.close()
+
+
 def test_a_store_that_cannot_be_opened_is_tried_again(tmp_path: Path) -> None:
     folder = tmp_path / "absent"
     box = outbox(folder / "outbox.sqlite")
