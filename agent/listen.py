@@ -39,6 +39,8 @@ _TURN_S = 0.5
 """Longest wait for sound: how late health, commands and the end may be noticed without any."""
 _STALE_S = 2.0
 """Without a block for so long, the microphone is reported."""
+_MOST_BLOCKS = 25
+"""Heard before commands and the end are looked at again: a second of sound."""
 _MOST_COMMANDS = 16
 _FAREWELL_S = 5.0
 
@@ -93,20 +95,14 @@ class Listener:
         # What was loaded so far lives for ever; the collector need not look at it again.
         gc.collect()
         gc.freeze()
-        poll = select.poll()
-        poll.register(self._capture.waker, select.POLLIN)
-        while not self._stopping:
-            if poll.poll(_TURN_S * 1000):
-                self._capture.waker.clear()
-            self._hear()
-            if self._capture.finished.is_set() and self._reader.waiting == 0:
-                break
-            self._look_around()
-        self._announce(self._pipeline.finish(self._pipeline.frames * FRAME_SECONDS))
-        self._notifier.stopping()
-        self._capture.stop()
-        if not self._server.drain(_FAREWELL_S):
-            _LOGGER.warning("%d results were not taken by `link`.", self._server.unacknowledged)
+        try:
+            self._work()
+        finally:
+            # Whatever ended it: what was understood before is still to be taken.
+            self._notifier.stopping()
+            self._capture.stop()
+            if not self._server.drain(_FAREWELL_S):
+                _LOGGER.warning("%d results were not taken by `link`.", self._server.unacknowledged)
         if self._capture.failure is not None and not self._stopping:
             raise AudioError(self._capture.failure)
 
@@ -145,9 +141,33 @@ class Listener:
             cpu_s=round(cpu_seconds(), 3),
         )
 
+    def _work(self) -> None:
+        poll = select.poll()
+        poll.register(self._capture.waker, select.POLLIN)
+        while not self._stopping:
+            if poll.poll(0 if self._reader.waiting >= BLOCK else _TURN_S * 1000):
+                self._capture.waker.clear()
+            self._hear()
+            if self._capture.finished.is_set() and self._reader.waiting == 0:
+                break
+            self._look_around()
+        # What has been said already counts, also when we are asked to end.
+        self._capture.stop()
+        while self._reader.waiting >= BLOCK:
+            self._hear()
+        try:
+            events = self._pipeline.finish(self._pipeline.frames * FRAME_SECONDS)
+        except Exception as error:
+            self._recover(error)
+        else:
+            self._announce(events)
+
     def _hear(self) -> None:
-        """Works on everything that is in the ring."""
-        while (block := self._reader.read()) is not None:
+        """Works on what is in the ring, but not for ever: sound may come as fast as it is heard."""
+        for _ in range(_MOST_BLOCKS):
+            block = self._reader.read()
+            if block is None:
+                return
             if self._reader.lost_samples != self._lost_samples:
                 lost = self._reader.lost_samples - self._lost_samples
                 self._lost_samples = self._reader.lost_samples

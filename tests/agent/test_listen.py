@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -169,6 +171,22 @@ def test_when_it_is_asked_to_end_nothing_that_was_understood_is_lost(listen):
     running.process.send_signal(signal.SIGTERM)
     assert running.ended() == 0
     assert running.texts() == ["ab"]
+
+
+def test_sound_without_a_pause_keeps_nothing_else_waiting(listen):
+    running = listen("-")
+
+    def flood() -> None:
+        with contextlib.suppress(BrokenPipeError, ValueError):
+            while True:
+                os.write(running.process.stdin.fileno(), bytes(65536))
+
+    thread = threading.Thread(target=flood)
+    thread.start()
+    running.until(lambda: any(isinstance(event, Health) for event in running.events))
+    running.process.send_signal(signal.SIGTERM)
+    assert running.ended() == 0
+    thread.join()
 
 
 def test_a_result_is_repeated_until_it_is_acknowledged(listen, tmp_path: Path):
