@@ -10,6 +10,8 @@ pause (`agent.hearing.capture`).
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import importlib
 import time
 from typing import Any
@@ -27,6 +29,10 @@ _PERIODS = 8
 """Periods of 40 ms that the device buffers: how long the reader may be late."""
 _MOST_CHANNELS = 16
 _PAUSE_S = 0.005
+# What libasound calls in place of its own printing; the object must live as long as the process.
+_SAY_NOTHING = ctypes.CFUNCTYPE(
+    None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p
+)(lambda *_: None)
 
 
 class Microphone:
@@ -118,12 +124,17 @@ class Microphone:
 
 def _alsa() -> Any:
     try:
-        return importlib.import_module("alsaaudio")
+        module = importlib.import_module("alsaaudio")
     except ImportError as error:
         raise AudioDeviceError(
             "Microphones need pyalsaaudio; run `pip install 'voice-agent[alsa]'`"
             " (on Debian first `apt-get install libasound2-dev python3-dev gcc`)."
         ) from error
+    # libasound prints several lines at each failed attempt to open a device, and a microphone that
+    # is away is tried for ever. The reason arrives as an exception and is logged once.
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_SAY_NOTHING)
+    return module
 
 
 def _reason(error: Exception) -> str:

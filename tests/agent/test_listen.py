@@ -261,6 +261,10 @@ def test_a_microphone_that_is_missing_is_waited_for_and_reported(listen):
     assert (health.frames_total, health.rms_dbfs) == (0, None)
     running.process.send_signal(signal.SIGTERM)
     assert running.ended() == 0
+    # One line of ours, none of libasound's, however often it was tried.
+    log = running.process.stderr.read().decode()
+    assert log.count("cannot be opened") == 1
+    assert "ALSA lib" not in log
 
 
 @pytest.mark.parametrize(
