@@ -217,8 +217,11 @@ class Recogniser(nn.Module):
         encoded = encoded.gather(1, shifted[..., None].expand(-1, -1, encoded.shape[2]))
         length = frames.shape[1] - context
         predicted = self.predictor(label_pairs(targets))
-        acoustic, linguistic = self.simple_acoustic(encoded), self.simple_linguistic(predicted)
-        simple = simple_loss(acoustic.float(), linguistic.float(), targets, length, labels)
+        with torch.autocast(frames.device.type, enabled=False):
+            # Sums over the whole vocabulary of exponentials: too rough in bfloat16.
+            acoustic = self.simple_acoustic(encoded.float())
+            linguistic = self.simple_linguistic(predicted.float())
+            simple = simple_loss(acoustic, linguistic, targets, length, labels)
         pruned = self._pruned(encoded, predicted, targets, length, labels, simple)
         return simple.loss, pruned.loss
 
