@@ -1,0 +1,77 @@
+"""What the encoder does to its frames before the first layer, and what it must not see."""
+
+from __future__ import annotations
+
+import torch
+
+from converters.asr.model import (
+    LEVEL_DECAY,
+    QUIETEST_LEVEL,
+    Recogniser,
+    Shape,
+    label_pairs,
+    level,
+    running_mean,
+)
+
+SMALL = Shape(hidden=16, layers=2, joint=16, embedding=8, predictor=8)
+
+
+def test_level_follows_the_loudest_frame_and_falls_slowly() -> None:
+    means = torch.tensor([-20.0, -3.0, -9.0, -1.0, -9.0])
+    found = level(means[None, :, None].expand(1, 5, 256))[0, :, 0]
+    expected = [QUIETEST_LEVEL, -3.0, -3.0 - LEVEL_DECAY, -1.0, -1.0 - LEVEL_DECAY]
+    torch.testing.assert_close(found, torch.tensor(expected))
+
+
+def test_gain_of_a_voice_does_not_matter() -> None:
+    torch.manual_seed(0)
+    model = Recogniser(SMALL).eval()
+    frames = torch.randn(1, 20, 256) - 3.0
+    with torch.no_grad():
+        loud, quiet = model.encoder(frames), model.encoder(frames - 2.0)
+    torch.testing.assert_close(loud, quiet, atol=1e-4, rtol=1e-4)
+
+
+def test_running_mean_by_hand() -> None:
+    hops = torch.zeros(1, 2, 4, 64)
+    hops[0, 0, 0] = 4.0  # mean of the first frame's four hops: 1
+    hops[0, 1] = 3.0
+    found = running_mean(hops, torch.full((64,), 2.0))
+    # Prior of 25 frames of 2: (50 + 1) / 26, then (50 + 1 + 3) / 27.
+    torch.testing.assert_close(found[0, 0, 0], torch.full((64,), 51.0 / 26.0))
+    torch.testing.assert_close(found[0, 1, 0], torch.full((64,), 2.0))
+
+
+def test_no_frame_sees_a_later_one() -> None:
+    torch.manual_seed(0)
+    model = Recogniser(SMALL).eval()
+    frames = torch.randn(1, 30, 256)
+    changed = frames.clone()
+    changed[:, 20:] += 5.0
+    with torch.no_grad():
+        before, after = model.encoder(frames), model.encoder(changed)
+    torch.testing.assert_close(before[:, :20], after[:, :20])
+    assert not torch.allclose(before[:, 20:], after[:, 20:])
+
+
+def test_predictor_sees_the_last_two_labels() -> None:
+    pairs = label_pairs(torch.tensor([[5, 6, 7]]))
+    assert pairs.tolist() == [[[0, 0], [0, 5], [5, 6], [6, 7]]]
+
+
+def test_context_is_left_out_of_the_loss() -> None:
+    torch.manual_seed(0)
+    model = Recogniser(SMALL, dropout=0.0).eval()
+    frames = torch.randn(1, 40, 256)
+    targets, labels = torch.tensor([[5, 6]]), torch.tensor([2])
+    with torch.no_grad():
+        simple, pruned = model(frames, None, torch.tensor([10]), targets, labels)
+        encoded = model.encoder(frames)[:, 10:]
+        whole = model.joiner(encoded[:, :, None], model.predictor(label_pairs(targets))[:, None])
+        from converters.asr.loss import transducer_loss
+
+        exact = transducer_loss(whole, targets, torch.tensor([30]), labels)
+    # Three label positions fit into the window of five, so pruning leaves nothing out.
+    torch.testing.assert_close(pruned, exact, atol=1e-3, rtol=1e-4)
+    assert torch.isfinite(simple).all()
