@@ -13,10 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agent.bench.workload import Workload
+from agent.bench.workload import Blocks, Workload
 from agent.bundle.manifest import Bundle
 from agent.config import Config
+from agent.hearing.features import FRAME_SECONDS
 from agent.hearing.pipeline import Pipeline
+from agent.hearing.ring_buffer import Block
 from agent.hearing.session_events import Finished, Woken
 
 _STAGE_FRAMES = 500
@@ -89,6 +91,27 @@ def cpu_costs(
         )
         for workload in workloads
     }
+
+
+def paced_cost(work: Callable[[Block], object], blocks: Blocks) -> float:
+    """CPU of a single thread that wakes up for every block when it is due, as sound comes.
+
+    Beside the same work without pauses it shows what waking up costs: caches that others have used
+    meanwhile, clocks that have slowed down. No process that hears in real time can avoid it.
+
+    Args:
+        work: Done for every block.
+        blocks: int16 [n, 640].
+
+    Returns:
+        CPU seconds per second.
+    """
+    due, began = time.monotonic(), time.thread_time()
+    for block in blocks:
+        due += FRAME_SECONDS
+        time.sleep(max(0.0, due - time.monotonic()))
+        work(block)
+    return (time.thread_time() - began) / (len(blocks) * FRAME_SECONDS)
 
 
 def stage_times(bundle: Bundle, sound: Workload, repeats: int) -> dict[str, float]:

@@ -81,17 +81,19 @@ def measure(
     Returns:
         The object that `--json` prints.
     """
-    from agent.bench.measures import cpu_costs, stage_times
+    from agent.bench.measures import cpu_costs, paced_cost, stage_times
     from agent.bench.process import running_cost, start_up_seconds
     from agent.bench.workload import Workload, commands, room
     from agent.bundle.runtime import available_backends
+    from agent.config import Config
+    from agent.hearing.pipeline import Pipeline
 
     seconds, repeats, live_s = (60.0, 1, 5.0) if quick else (600.0, 5, 30.0)
     spoken = commands(bundle, seconds)
     workloads = [Workload("idle", room(seconds))]
     if spoken is not None:
         workloads.insert(0, Workload("pipeline", spoken))
-    total = repeats * (len(workloads) + 1) + 2
+    total = repeats * (len(workloads) + 1) + 3
     done = 0
 
     def advance(what: str) -> None:
@@ -109,6 +111,10 @@ def measure(
         advance("start-up")
     live = running_cost(bundle.directory, live_s)
     advance("memory")
+    quiet = room(live_s)
+    waking = paced_cost(lambda _: None, quiet)
+    one_thread = paced_cost(Pipeline(bundle, Config()).process, quiet)
+    advance("real time")
     sizes = {entry.path: entry.bytes for entry in bundle.manifest.files}
     return {
         "machine": {
@@ -134,6 +140,8 @@ def measure(
             "rss_bytes": live.rss_bytes,
             "pss_bytes": live.pss_bytes,
             "idle_cpu_s_per_s": round(live.cpu_per_s, 6),
+            "paced_pipeline_cpu_s_per_s": round(one_thread, 6),
+            "waking_only_cpu_s_per_s": round(waking, 6),
             "measured_s": round(live.measured_s, 1),
             "start_up_s": round(statistics.median(starts), 3),
             "start_up_runs_s": [round(start, 3) for start in starts],
@@ -165,13 +173,19 @@ def _show(report: dict[str, Any]) -> None:
             table.add_row(title, "-", "the bundle has no recordings to play")
             continue
         cost = costs[name]
-        how = f"median of {len(cost['runs'])} x {cost['audio_s']:.0f} s of audio; goal {limit}"
+        how = f"median of {len(cost['runs'])} x {cost['audio_s']:.0f} s of audio, no pauses"
+        how += f"; goal {limit}"
         if name == "pipeline":
             how += f"; {100 * cost['command_share']:.0f} % of it in commands"
         table.add_row(title, f"{cost['median']:.4f} s/s", how)
     live = report["listen"]
     live_how = f"`listen` in real time for {live['measured_s']:.0f} s, all threads"
     table.add_row("CPU, listen while idle", f"{live['idle_cpu_s_per_s']:.4f} s/s", live_how)
+    for key, title, how in (
+        ("paced_pipeline", "CPU, pipeline in real time", "one thread, woken for every block"),
+        ("waking_only", "CPU, only waking up", "the same without any work: this machine's floor"),
+    ):
+        table.add_row(title, f"{live[f'{key}_cpu_s_per_s']:.4f} s/s", how)
     table.add_section()
     for name, value in report["stage_us_per_frame"].items():
         table.add_row(f"Stage: {name}", f"{value:.1f} µs", "per frame of 40 ms")
