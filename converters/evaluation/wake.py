@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def _scenes(
 ) -> Iterable[Scene]:
     for utterance in utterances:
         made = scene(utterance, condition, noises, _SEED)
-        yield made if known else Scene(made.key, made.speaker, made.samples, None)
+        yield made if known else replace(made, word_end_s=None)
 
 
 def evaluate(

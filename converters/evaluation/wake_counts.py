@@ -30,7 +30,6 @@ class Heard:
     detections: list[Detection]
     peak: float
     """Highest smoothed score."""
-    seconds: float
 
 
 class Listener:
@@ -53,7 +52,7 @@ class Listener:
             peak = max(peak, self._word.score)
             if detection is not None:
                 found.append(detection)
-        return Heard(stream, found, peak, len(blocks) * FRAME_SECONDS)
+        return Heard(stream, found, peak)
 
     def event_s(self, detection: Detection) -> float:
         """When a detection was known, in seconds of audio."""
@@ -133,11 +132,11 @@ class Negatives:
 
 
 def count_negatives(listener: Listener, name: str, streams: Iterable[Scene]) -> Negatives:
-    """Plays streams that never hold the wake word."""
+    """Plays streams that never hold the wake word; the pauses around clips are not counted."""
     count, seconds, n, fired = 0, 0.0, 0, []
     for stream in streams:
         heard = listener.play(stream)
-        seconds += heard.seconds
+        seconds += stream.clip_s
         n += 1
         count += len(heard.detections)
         if heard.detections:

@@ -126,9 +126,10 @@ def misses_by_threshold(
     return 1.0 - hits / max(len(positives), 1)
 
 
-def accepts_by_threshold(negatives: Sequence[Scores], rule: Rule) -> NDArray[np.float64]:
+def accepts_by_threshold(
+    negatives: Sequence[Scores], rule: Rule, hours: float
+) -> NDArray[np.float64]:
     """Events per hour of streams without a wake word at `THRESHOLDS`."""
-    hours = sum(len(scores) for scores in negatives) * FRAME_SECONDS / 3600
     counts = np.zeros(len(THRESHOLDS))
     for scores in negatives:
         mean = smoothed(scores, rule.smoothing)
@@ -138,13 +139,6 @@ def accepts_by_threshold(negatives: Sequence[Scores], rule: Rule) -> NDArray[np.
                 break
             counts[number] += len(_crossings(mean, threshold, rule.refractory_frames))
     return counts / max(hours, 1e-9)
-
-
-def curve(
-    positives: Sequence[tuple[Scores, float | None]], negatives: Sequence[Scores], rule: Rule
-) -> Curve:
-    """Sweeps the threshold; smoothing and refractory time are the rule's."""
-    return Curve(misses_by_threshold(positives, rule), accepts_by_threshold(negatives, rule))
 
 
 def viable_recall(measured: Curve, most_per_hour: float = 2.0) -> float:
@@ -162,7 +156,11 @@ def viable_recall(measured: Curve, most_per_hour: float = 2.0) -> float:
 
 
 def choose_threshold(
-    negatives: Sequence[Scores], rule: Rule, most_per_hour: float, tail_events: int = 12
+    negatives: Sequence[Scores],
+    rule: Rule,
+    hours: float,
+    most_per_hour: float,
+    tail_events: int = 12,
 ) -> float:
     """The lowest threshold that keeps false accepts rare, by a fitted tail.
 
@@ -173,10 +171,10 @@ def choose_threshold(
     Args:
         negatives: scores of streams without the wake word, never trained on.
         rule: smoothing and refractory time; its threshold is not used.
+        hours: how long they are, without the pauses around clips.
         most_per_hour: the rate to stay below.
         tail_events: how many of the highest peaks the fit rests on.
     """
-    hours = sum(len(scores) for scores in negatives) * FRAME_SECONDS / 3600
     peaks: list[float] = []
     for scores in negatives:
         low = Rule(0.02, rule.smoothing, rule.refractory_s)

@@ -72,19 +72,22 @@ def judge(model: Model, tuning: TuningSet, rule: Rule) -> Judged:
     """
     found = [file_scores(model, track.frames) for track in tuning.tracks]
     negatives = tuning.negatives(found)
-    rule = Rule(choose_threshold(negatives, rule, MOST_PER_HOUR), rule.smoothing, rule.refractory_s)
-    hours = sum(map(len, negatives)) * FRAME_SECONDS / 3600
+    rule = Rule(
+        choose_threshold(negatives, rule, tuning.hours, MOST_PER_HOUR),
+        rule.smoothing,
+        rule.refractory_s,
+    )
     accepted = sum(len(events(scores, rule)) for scores in negatives)
     near = tuning.confusables(found)
     fooled = sum(bool(events(scores, rule)) for scores in near)
     figures: dict[str, Any] = {
-        "false_accepts": vars(rate(accepted, hours)),
+        "false_accepts": vars(rate(accepted, tuning.hours)),
         "near_misses_accepted": vars(share(fooled, len(near))),
         "misses": {},
     }
     curves: dict[str, Any] = {
         "thresholds": list(THRESHOLDS),
-        "false_accepts_per_hour": accepts_by_threshold(negatives, rule).tolist(),
+        "false_accepts_per_hour": accepts_by_threshold(negatives, rule, tuning.hours).tolist(),
     }
     for real in (True, False):
         for condition in CONDITIONS:

@@ -54,6 +54,8 @@ class Scene:
     samples: Samples
     word_end_s: float | None
     """End of the wake word in the stream; None if it holds none."""
+    clip_s: float
+    """Length of the utterance without the pauses: what counts as time without the wake word."""
 
 
 def _noise(noises: Sequence[Samples], length: int, rng: np.random.Generator) -> Samples:
@@ -82,6 +84,7 @@ def scene(
     if utterance.role is Role.POSITIVE:
         end_s = PAUSE_BEFORE_S + word_bounds(utterance, clip)[1] * HOP / SAMPLE_RATE
     level = float(np.sqrt(np.mean(np.square(clip, dtype=np.float64)))) if len(clip) else 0.0
+    clip_s = len(clip) / SAMPLE_RATE
     if condition.room:
         clip = oaconvolve(clip, simulated_room(rng)).astype(np.float32)
     before = np.zeros(int(PAUSE_BEFORE_S * SAMPLE_RATE), np.float32)
@@ -95,4 +98,4 @@ def scene(
     peak = float(np.abs(stream).max())
     if peak >= 1.0:
         stream *= 0.999 / peak
-    return Scene(utterance.key, utterance.speaker, stream, end_s)
+    return Scene(utterance.key, utterance.speaker, stream, end_s, clip_s)

@@ -41,7 +41,7 @@ class Schedule:
     """Streams in a batch."""
     peak_rate: float = 3e-3
     warm_up: int = 200
-    decay: float = 0.03
+    decay: float = 0.02
     """AdamW's weight decay."""
     average: float = 0.998
     """Decay of the moving average; 500 steps of memory."""

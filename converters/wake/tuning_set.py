@@ -6,13 +6,13 @@ Nothing here is ever trained on, and nothing of the test splits is in here.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from agent.hearing.features import FRAME_DIM, FRAME_SECONDS, log_mel_frames
+from agent.hearing.features import FRAME_DIM, log_mel_frames
 from converters.wake.detection import (
     Curve,
     Rule,
@@ -28,6 +28,8 @@ from converters.wake.utterances import Samples, Utterance
 
 CONDITIONS = (CLEAN, in_noise(5.0), ROOM)
 _BATCH_FRAMES = 40_000
+_APART = {Role.POSITIVE, Role.CONFUSABLE}
+"""Roles that are no everyday sound."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class TuningSet:
         made = scene(utterance, condition, noises, seed)
         frames = log_mel_frames(made.samples).astype(np.float16)
         # The samples are not needed again, and hours of them would be.
-        light = Scene(made.key, made.speaker, np.zeros(0, np.float32), made.word_end_s)
+        light = replace(made, samples=np.zeros(0, np.float32))
         self.tracks.append(Track(light, condition.name, utterance.real, utterance.role, frames))
 
     def scores(self, model: WakeModel) -> list[Scores]:
@@ -113,9 +115,13 @@ class TuningSet:
 
     def negatives(self, found: Sequence[Scores]) -> list[Scores]:
         """The scores of everyday speech and noise, whose hours mean something."""
-        apart = {Role.POSITIVE, Role.CONFUSABLE}
         pairs = zip(self.tracks, found, strict=True)
-        return [each for track, each in pairs if track.role not in apart]
+        return [each for track, each in pairs if track.role not in _APART]
+
+    @property
+    def hours(self) -> float:
+        """Length of those, without the pauses around the clips."""
+        return sum(t.scene.clip_s for t in self.tracks if t.role not in _APART) / 3600
 
     def confusables(self, found: Sequence[Scores]) -> list[Scores]:
         """The scores of near misses; an hour of those is no hour of life, so they count singly."""
@@ -141,7 +147,7 @@ class TuningSet:
             found = self.scores(model)
         negatives = self.negatives(found)
         real: bool | None = True if self.positives(found, real=True) else None
-        accepts = accepts_by_threshold(negatives, rule)
+        accepts = accepts_by_threshold(negatives, rule, self.hours)
         merits, misses = [], []
         for condition in CONDITIONS:
             positives = self.positives(found, real=real, condition=condition.name)
@@ -149,8 +155,7 @@ class TuningSet:
             merits.append(viable_recall(measured))
             allowed = measured.misses[measured.false_accepts <= at_per_hour]
             misses.append(float(allowed.min()) if len(allowed) else 1.0)
-        hours = sum(map(len, negatives)) * FRAME_SECONDS / 3600
-        return Standing(float(np.mean(merits)), float(np.mean(misses)), at_per_hour, hours)
+        return Standing(float(np.mean(merits)), float(np.mean(misses)), at_per_hour, self.hours)
 
 
 def _hiss(seed: int) -> Samples:

@@ -48,7 +48,7 @@ def burst(at_s, seconds=4.0, speaker="s", key="k", end=None):
     samples = np.zeros(int(seconds * 16_000), np.float32)
     first = int(at_s * 16_000)
     samples[first : first + 640] = 0.5 * np.random.default_rng(0).standard_normal(640)
-    return Scene(key, speaker, samples, end)
+    return Scene(key, speaker, samples, end, seconds)
 
 
 def test_hits_delays_and_word_ends_by_hand(listener):
@@ -75,9 +75,11 @@ def test_an_unknown_word_end_takes_any_event_and_gives_no_delay(listener):
 def test_false_accepts_per_hour_and_per_utterance(listener):
     two = burst(1.0, key="two")
     two.samples[48_000:48_640] = two.samples[16_000:16_640]
-    found = count_negatives(listener, "x", [two, Scene("none", "s", np.zeros(64_000, "f4"), None)])
+    found = count_negatives(
+        listener, "x", [two, Scene("none", "s", np.zeros(64_000, "f4"), None, 3.0)]
+    )
     assert found.accepted.events == 2
-    assert found.accepted.hours == pytest.approx(8.0 / 3600)
+    assert found.accepted.hours == pytest.approx(7.0 / 3600)
     assert (found.utterances.k, found.utterances.n) == (1, 2)
     assert found.accepted_keys == ["two"]
 

@@ -12,10 +12,11 @@ from converters.wake.detection import (
     THRESHOLDS,
     Curve,
     Rule,
+    accepts_by_threshold,
     choose_threshold,
-    curve,
     events,
     hit,
+    misses_by_threshold,
     smoothed,
     viable_recall,
 )
@@ -88,13 +89,15 @@ def test_curve_counts_misses_and_events_per_hour():
     yes[50] = 0.8
     no = np.zeros(90_000, np.float32)  # one hour
     no[[1000, 2000]] = 0.5
-    measured = curve([(yes, 2.0), (yes, 2.0)], [no], Rule(0.5, smoothing=1))
+    rule = Rule(0.5, smoothing=1)
+    missed = misses_by_threshold([(yes, 2.0), (yes, 2.0)], rule)
+    accepted = accepts_by_threshold([no], rule, 1.0)
     below, between, above = (
         min(range(len(THRESHOLDS)), key=lambda n: abs(THRESHOLDS[n] - t)) for t in (0.3, 0.7, 0.95)
     )
-    assert (measured.misses[below], measured.false_accepts[below]) == (0.0, 2.0)
-    assert (measured.misses[between], measured.false_accepts[between]) == (0.0, 0.0)
-    assert (measured.misses[above], measured.false_accepts[above]) == (1.0, 0.0)
+    assert (missed[below], accepted[below]) == (0.0, 2.0)
+    assert (missed[between], accepted[between]) == (0.0, 0.0)
+    assert (missed[above], accepted[above]) == (1.0, 0.0)
 
 
 def test_viable_recall_by_hand():
@@ -111,7 +114,7 @@ def test_the_fitted_threshold_follows_an_exponential_tail():
     odds = -2.0 + rng.exponential(0.5, 200)
     stream = np.zeros(90_000, np.float32)
     stream[100 + 400 * np.arange(200)] = 1 / (1 + np.exp(-odds))
-    found = choose_threshold([stream], Rule(0.5, smoothing=1), 0.25, tail_events=50)
+    found = choose_threshold([stream], Rule(0.5, smoothing=1), 1.0, 0.25, tail_events=50)
     expected = -2.0 + 0.5 * math.log(200 / 0.25)  # = 1.34
     assert math.log(found / (1 - found)) == pytest.approx(expected, abs=0.5)
 
@@ -120,8 +123,8 @@ def test_the_threshold_is_never_below_what_the_count_allows():
     # Ten equal peaks at 0.9 in one hour and a quarter of an event allowed: above 0.9.
     stream = np.zeros(90_000, np.float32)
     stream[100 + 400 * np.arange(10)] = 0.9
-    assert choose_threshold([stream], Rule(0.5, smoothing=1), 0.25) > 0.9
+    assert choose_threshold([stream], Rule(0.5, smoothing=1), 1.0, 0.25) > 0.9
 
 
 def test_without_any_peak_the_threshold_is_one_half():
-    assert choose_threshold([np.zeros(1000, np.float32)], Rule(0.1), 0.25) == 0.5
+    assert choose_threshold([np.zeros(1000, np.float32)], Rule(0.1), 1.0, 0.25) == 0.5

@@ -46,7 +46,7 @@ def test_the_floor_has_the_level_and_the_tilt_asked_for():
 def test_filters_never_lift_a_band_far_or_reach_infinity():
     for seed in range(200):
         response = random_filter(np.random.default_rng(seed)) / NEPERS_PER_DB
-        assert response.max() < 20.0
+        assert response.max() < 30.0
         assert response.min() >= -60.0 - 1e-3
 
 
