@@ -10,6 +10,7 @@ exported is the exponential moving average of the weights.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from converters.asr.model import Recogniser, Shape
 from converters.asr.rows import Batch, RowBuilder
+
+
+_OUTLIER = 4.0
+"""Gradients longer than this many times the usual length are not applied."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,8 @@ class Progress:
     """Spent in steps, over all restarts."""
     source_s: float = 0.0
     """Seconds of recordings seen."""
+    usual_norm: float = 0.0
+    """Moving average of the gradient's norm."""
 
 
 class Trainer:
@@ -125,7 +132,7 @@ class Trainer:
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self._model.parameters(), self.schedule.clip)
-        if torch.isfinite(norm):
+        if self._usual(float(norm)):
             self._optimiser.step()
             self._follow()
         self.progress.step += 1
@@ -144,6 +151,15 @@ class Trainer:
         with torch.autocast(self._device.type, torch.bfloat16):
             simple, pruned = self._wrapped(*tensors)
         return simple, pruned
+
+    def _usual(self, norm: float) -> bool:
+        """Whether a gradient is no outlier; one exploded step undoes minutes of learning."""
+        if not math.isfinite(norm):
+            return False
+        usual = self.progress.usual_norm or norm
+        # Capped, so that an outlier cannot make itself usual, and a new scale still can.
+        self.progress.usual_norm = 0.98 * usual + 0.02 * min(norm, 4.0 * usual)
+        return norm <= _OUTLIER * usual
 
     @torch.no_grad()
     def _follow(self) -> None:
