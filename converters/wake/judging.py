@@ -28,8 +28,8 @@ from converters.wake.detection import (
 )
 from converters.wake.tuning_set import CONDITIONS, TuningSet
 
-MOST_PER_HOUR = 0.6
-"""False accepts an hour of speech that the threshold aims at: a command missed is worse."""
+MOST_PER_HOUR = 0.25
+"""False accepts that the threshold aims at, half of what a user may be bothered with."""
 
 
 @dataclass(frozen=True)
