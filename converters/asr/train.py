@@ -24,7 +24,6 @@ from torch.nn.parallel import DistributedDataParallel
 from converters.asr.model import Recogniser, Shape
 from converters.asr.rows import Batch, RowBuilder
 
-
 _OUTLIER = 4.0
 """Gradients longer than this many times the usual length are not applied."""
 
