@@ -60,6 +60,11 @@ def never_trained(recordings: Sequence[Recording]) -> list[Recording]:
     ]
 
 
+def _conditions(noises: Sequence[Any]) -> Sequence[Condition]:
+    """All conditions, or without noise recordings those that need none."""
+    return [each for each in CONDITIONS if noises or each.noise_db is None]
+
+
 def _scenes(
     utterances: Iterable[Utterance], condition: Condition, noises: Sequence[Any], *, known: bool
 ) -> Iterable[Scene]:
@@ -89,7 +94,7 @@ def evaluate(
                 continue
             # In a longer clip, energy does not tell where the phrase ends.
             known = "," not in name
-            for condition in CONDITIONS:
+            for condition in _conditions(noises):
                 streams = _scenes(real_utterances(group), condition, noises, known=known)
                 positives.append(
                     count_positives(listener, f"real {name}: {condition.name}", streams)
@@ -104,7 +109,7 @@ def evaluate(
             negatives.append(count_negatives(listener, name, streams))
     for folder in positives_pools:
         words = [u for u in pool_utterances(folder, phrase) if u.role is Role.POSITIVE]
-        for condition in CONDITIONS if noises else (CLEAN, ROOM):
+        for condition in _conditions(noises):
             streams = _scenes(words, condition, noises, known=True)
             name = f"synthetic {folder.name}: {condition.name}"
             positives.append(count_positives(listener, name, streams))

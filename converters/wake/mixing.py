@@ -53,9 +53,9 @@ def coloured_floor(hops: int, level_db: float, tilt_db: float, rng: np.random.Ge
 def random_filter(rng: np.random.Generator) -> Hops:
     """A microphone's and a channel's frequency response, to be added: float32 [64]."""
     band = np.linspace(0.0, 1.0, MELS)
-    response = rng.uniform(-12.0, 12.0) * (band - 0.5)
+    response = rng.uniform(-8.0, 8.0) * (band - 0.5)
     for waves in (1, 2, 3):
-        response += rng.normal(0.0, 2.0) * np.cos(np.pi * waves * band + rng.uniform(0, np.pi))
+        response += rng.normal(0.0, 1.5) * np.cos(np.pi * waves * band + rng.uniform(0, np.pi))
     if rng.random() < 0.25:
         cut = rng.uniform(0.6, 0.97)
         response -= np.maximum(0.0, band - cut) / 0.05 * rng.uniform(3.0, 12.0)

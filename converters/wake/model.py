@@ -31,8 +31,8 @@ from agent.hearing.features import FRAME_DIM, HOPS_PER_FRAME, MELS
 class WakeConfig:
     """Shape of the network."""
 
-    channels: int = 64
-    dropout: float = 0.05
+    channels: int = 48
+    dropout: float = 0.1
     """Share of a block's inner channels that training hides."""
     dilations: tuple[int, ...] = (1, 2, 4, 8, 2, 1)
 

@@ -201,7 +201,7 @@ class StreamMaker:
         else:
             stream = voices
         stream += level_db * NEPERS_PER_DB
-        if rng.random() < 0.75:
+        if rng.random() < 0.6:
             stream += random_filter(rng)
         if rng.random() < 0.3:
             band = int(rng.integers(1, 9))

@@ -41,7 +41,7 @@ class Schedule:
     """Streams in a batch."""
     peak_rate: float = 3e-3
     warm_up: int = 200
-    decay: float = 0.02
+    decay: float = 0.03
     """AdamW's weight decay."""
     average: float = 0.998
     """Decay of the moving average; 500 steps of memory."""
@@ -191,6 +191,7 @@ class Trainer:
 
     def _one_step(self) -> float:
         rng = np.random.default_rng([self._seed, self.step])
+        torch.manual_seed((self._seed << 32) + self.step)  # what dropout hides, too
         batch = self._maker.batch(self._schedule.streams, rng)
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate(self._schedule, self.step)
