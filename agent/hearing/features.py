@@ -52,6 +52,12 @@ def _hertz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
     return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
 
 
+def band_edges() -> NDArray[np.float64]:
+    """Corners of the bands in hertz, float64 [66]: band i rises from i, peaks at i + 1."""
+    lowest, highest = _mel(np.array([_LOW_HZ, _HIGH_HZ]))
+    return _hertz(np.linspace(lowest, highest, MELS + 2))
+
+
 class MelBank:
     """64 triangular mel bands, optionally warped as another vocal tract would.
 
@@ -61,9 +67,7 @@ class MelBank:
     """
 
     def __init__(self, warp: float = 1.0) -> None:
-        limits = _mel(np.array([_LOW_HZ, _HIGH_HZ]))
-        edges = _hertz(np.linspace(limits[0], limits[1], MELS + 2)) * warp
-        edges = np.minimum(edges, SAMPLE_RATE / 2 - 1.0)
+        edges = np.minimum(band_edges() * warp, SAMPLE_RATE / 2 - 1.0)
         bins = np.arange(_FFT // 2 + 1) * (SAMPLE_RATE / _FFT)
         # Interval i spans edges[i]..edges[i+1]: rising edge of band i, falling edge of band i-1.
         interval = np.searchsorted(edges, bins, side="right") - 1

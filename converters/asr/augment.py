@@ -62,7 +62,7 @@ def _band(samples: Samples, rng: np.random.Generator) -> Samples:
 
 def augmented_hops(
     samples: NDArray[np.int16], recipe: WaveformRecipe, rng: np.random.Generator
-) -> NDArray[np.float32]:
+) -> tuple[NDArray[np.float32], float]:
     """Log-mel hops of one random variant of an utterance.
 
     Args:
@@ -71,7 +71,7 @@ def augmented_hops(
         rng: the only source of chance.
 
     Returns:
-        float32 [hops, 64].
+        float32 [hops, 64], and how many times faster than before it is said.
     """
     audio = samples.astype(np.float32) / 32768.0
     speed = rng.uniform(*recipe.speed)
@@ -85,4 +85,4 @@ def augmented_hops(
     if rng.random() < recipe.band_share:
         audio = _band(audio, rng)
     warp = float(rng.choice(WARPS)) if rng.random() < recipe.warp_share else 1.0
-    return log_mel_hops(audio, warp)
+    return log_mel_hops(audio, warp), speed

@@ -22,6 +22,7 @@ from agent.hearing.features import FRAME_DIM, HOPS_PER_FRAME, MELS
 from converters.asr.loss import Alignment, lattice_loss
 from converters.asr.pruning import label_windows, scatter_window, simple_loss
 from converters.asr.text import VOCABULARY
+from converters.synthesis.phones import PHONES
 
 LAYER_NORM_EPSILON = 1e-5
 QUIETEST_LEVEL = -8.0
@@ -136,14 +137,27 @@ class Encoder(nn.Module):
 
     def forward(self, frames: Tensor, masks: Tensor | None = None) -> Tensor:
         """Args: frames float32 [B, T, 256]; masks of SpecAugment, bool like the frames."""
+        return self.finish(self.begin(frames, masks))
+
+    def begin(self, frames: Tensor, masks: Tensor | None = None) -> Tensor:
+        """All layers but the last: frames [B, T, 256] to [B, T, hidden], where phones are read."""
         hops = (frames - level(frames)).unflatten(2, (HOPS_PER_FRAME, MELS))
         x = ((hops - running_mean(hops, self.mean)) / self.deviation).flatten(2)
         if masks is not None:
             x = x.masked_fill(masks, 0.0)
         x = self.input(x)
-        for norm, cell in zip(self.norms, self.cells, strict=True):
-            x = x + self.dropout(cell(norm(x))[0])
+        for layer in range(len(self.cells) - 1):
+            x = self._layer(layer, x)
+        return x
+
+    def finish(self, x: Tensor) -> Tensor:
+        """The last layer: [B, T, hidden] to encodings [B, T, joint]."""
+        x = self._layer(len(self.cells) - 1, x)
         return self.output(self.dropout(self.final_norm(x)))
+
+    def _layer(self, number: int, x: Tensor) -> Tensor:
+        heard: Tensor = self.cells[number](self.norms[number](x))[0]
+        return x + self.dropout(heard)
 
 
 class Predictor(nn.Module):
@@ -187,7 +201,8 @@ class Recogniser(nn.Module):
         self.encoder = Encoder(self.shape, dropout)
         self.predictor = Predictor(self.shape)
         self.joiner = Joiner(self.shape)
-        # Only training uses these two: the simple joiner that finds the windows.
+        # Only training uses these: what is sounded, and the simple joiner that finds the windows.
+        self.phones = nn.Linear(self.shape.hidden, len(PHONES))
         self.simple_acoustic = nn.Linear(self.shape.joint, VOCABULARY)
         self.simple_linguistic = nn.Linear(self.shape.joint, VOCABULARY)
 
@@ -198,7 +213,9 @@ class Recogniser(nn.Module):
         context: Tensor,
         targets: Tensor,
         labels: Tensor,
-    ) -> tuple[Tensor, Tensor]:
+        phones: Tensor,
+        transduce: bool = True,
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Losses of a batch of rows.
 
         Args:
@@ -207,11 +224,17 @@ class Recogniser(nn.Module):
             context: int64 [B], frames at the start of each row that are heard and not decoded.
             targets: int64 [B, U].
             labels: int64 [B].
+            phones: int64 [B, T, 4], what each hop of a frame is to be heard as; -1: unknown.
+            transduce: without it the first two losses are zero, and nothing is spent on them.
 
         Returns:
-            Simple and pruned loss, float32 [B], nats per row.
+            Simple, pruned and phone loss, float32 [B], nats per row.
         """
-        encoded = self.encoder(frames, masks)
+        middle = self.encoder.begin(frames, masks)
+        heard = self._phone_loss(middle, phones)
+        if not transduce:
+            return torch.zeros_like(heard), torch.zeros_like(heard), heard
+        encoded = self.encoder.finish(middle)
         time = torch.arange(frames.shape[1], device=frames.device)
         shifted = (time[None] + context[:, None]).clamp_max(frames.shape[1] - 1)
         encoded = encoded.gather(1, shifted[..., None].expand(-1, -1, encoded.shape[2]))
@@ -223,7 +246,17 @@ class Recogniser(nn.Module):
             linguistic = self.simple_linguistic(predicted.float())
             simple = simple_loss(acoustic, linguistic, targets, length, labels)
         pruned = self._pruned(encoded, predicted, targets, length, labels, simple)
-        return simple.loss, pruned.loss
+        return simple.loss, pruned.loss, heard
+
+    def _phone_loss(self, middle: Tensor, phones: Tensor) -> Tensor:
+        """Cross entropy of the phones that the synthesiser sounded, summed over frames [B].
+
+        A transducer must find out what is said and when; told when by the engines, the encoder
+        learns to hear many times faster (Hu et al. 2020, arXiv:2005.00572).
+        """
+        logits = self.phones(nn.functional.layer_norm(middle, middle.shape[-1:]))
+        chances = logits.float().log_softmax(-1).gather(2, phones.clamp_min(0))
+        return -(chances * (phones >= 0)).mean(2).sum(1)
 
     def _pruned(
         self,

@@ -18,7 +18,7 @@ import numpy as np
 from converters.asr.augment import WaveformRecipe
 from converters.asr.corpora import LONGEST_S, read_audio, read_manifest
 from converters.asr.shards import Source, write_shard
-from converters.synthesis.pool import load_pool
+from converters.synthesis.pool import PoolItem, load_pool
 
 SPAN = 2000
 """Utterances in a shard: about an hour."""
@@ -83,9 +83,13 @@ def _pool_sources(path: Path, start: int, stop: int, phrase: str | None) -> Iter
         if item.seconds > LONGEST_S:
             continue
         if phrase is None:
-            yield Source(pool.audio(i), item.text)
+            yield Source(pool.audio(i), item.text, None, *_phones(item))
         elif item.phrase_end_s is not None:
-            yield Source(pool.audio(i), "", item.phrase_end_s)
+            yield Source(pool.audio(i), "", item.phrase_end_s, *_phones(item))
+
+
+def _phones(item: PoolItem) -> tuple[list[str], list[float]]:
+    return item.phones.split(), [end / 1000 for end in item.phone_ends_ms]
 
 
 def prepare(plan: Plan) -> int:

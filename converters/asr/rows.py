@@ -2,8 +2,9 @@
 
 A row is a stretch of sound of fixed length: perhaps a context that the encoder hears but the
 decoder ignores (a wake word, someone else's speech, silence), then one or more utterances with
-pauses, then silence. Level, noise, colouring and masking are drawn per row on the features:
-band powers of independent sounds add, so noise is mixed as log(exp a + exp b).
+pauses, then silence. Tempo and vocal tract are drawn per utterance, level, noise, colouring and
+masking per row, all on the features: band powers of independent sounds add, so noise is mixed as
+log(exp a + exp b).
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.hearing.features import FRAME_DIM, HOPS_PER_FRAME, MELS
-from converters.asr.shards import Clip
+from converters.asr.shards import UNKNOWN, Clip
 from converters.asr.text import encode
+from converters.asr.warping import varied
 
 Floats = NDArray[np.float32]
+Labels = NDArray[np.int64]
 
+PHONE_DELAY = 6
+"""Hops by which the phones lag behind the sound: a sound is known by what follows it, too."""
 _SILENCE = -13.0
 """Log band power of a digital pause, just above the floor of the features."""
 
@@ -40,19 +45,23 @@ class RowRecipe:
     """Share of rows whose context is the end of another utterance."""
     context_jitter: tuple[int, int] = (-5, 3)
     """Frames by which the end of the context is misjudged, as a wake detector would."""
-    level_nats: tuple[float, float] = (-7.0, 1.0)
-    """Range of gain on log power: -30 to +4 dB on clips that peak at -3 dBFS."""
-    noise_db: tuple[float, float] = (5.0, 35.0)
+    stretch: float = 0.1
+    """Largest change of an utterance's duration, as a share, on top of that of its cached copy."""
+    warp: float = 0.08
+    """Largest change of its frequencies (vocal tract length), likewise."""
+    level_nats: tuple[float, float] = (-8.0, 1.0)
+    """Range of gain on log power: -35 to +4 dB on clips that peak at -3 dBFS."""
+    noise_db: tuple[float, float] = (4.0, 30.0)
     """Speech-to-noise ratio of recorded noise."""
-    noise_share: float = 0.4
+    noise_share: float = 0.5
     hiss_db: tuple[float, float] = (22.0, 55.0)
     """Ratio of speech to the stationary hiss that every row has."""
-    tilt_nats: float = 0.5
+    tilt_nats: float = 0.9
     """Strength of random colouring (smooth curves over the bands)."""
-    frequency_masks: int = 1
+    frequency_masks: int = 2
     frequency_width: int = 10
-    time_masks: int = 1
-    time_width: int = 5
+    time_masks: int = 2
+    time_width: int = 4
     """SpecAugment (Park et al. 2019); widths are largest values, in bands and frames."""
 
 
@@ -67,6 +76,8 @@ class Batch:
     context: NDArray[np.int64]
     targets: NDArray[np.int64]
     labels: NDArray[np.int64]
+    phones: NDArray[np.int64]
+    """int64 [B, T, 4]: what was sounded `PHONE_DELAY` hops before each hop; -1: unknown."""
     source_s: float
     """Seconds of recordings in the batch, before pauses and contexts."""
 
@@ -107,10 +118,11 @@ class RowBuilder:
 
     def _assemble(self, rngs: list[np.random.Generator], length: int) -> Batch:
         hops = np.full((len(rngs), length * HOPS_PER_FRAME, MELS), _SILENCE, np.float32)
+        phones = np.zeros((len(rngs), length * HOPS_PER_FRAME + PHONE_DELAY), np.int64)
         context = np.zeros(len(rngs), np.int64)
         texts, source_s = [], 0.0
         for i, rng in enumerate(rngs):
-            context[i], text, seconds = self._fill(hops[i], rng)
+            context[i], text, seconds = self._fill(hops[i], phones[i, PHONE_DELAY:], rng)
             texts.append(encode(text))
             source_s += seconds
         self._colour(hops, rngs)
@@ -120,7 +132,8 @@ class RowBuilder:
         for i, labels_of_row in enumerate(texts):
             targets[i, : len(labels_of_row)] = labels_of_row
         masks = self._masks(len(rngs), length, rngs)
-        return Batch(frames, masks, context, targets, labels, source_s)
+        heard = phones[:, :-PHONE_DELAY].reshape(len(rngs), length, HOPS_PER_FRAME)
+        return Batch(frames, masks, context, targets, labels, heard, source_s)
 
     def _pick(self, clips: Sequence[Clip], rng: np.random.Generator) -> Clip:
         return clips[int(rng.integers(len(clips)))]
@@ -131,9 +144,11 @@ class RowBuilder:
             return real[int(np.searchsorted(self._real_odds, rng.random(), side="right"))]
         return self._pick(self._material.synthetic, rng)
 
-    def _fill(self, row: Floats, rng: np.random.Generator) -> tuple[int, str, float]:
+    def _fill(
+        self, row: Floats, phones: Labels, rng: np.random.Generator
+    ) -> tuple[int, str, float]:
         """Lays sounds into a silent row; returns context frames, text, source seconds."""
-        at = self._lay_context(row, rng)
+        at = self._lay_context(row, phones, rng)
         jitter = int(rng.integers(*self._recipe.context_jitter)) if at else 0
         context = max(0, at // HOPS_PER_FRAME + jitter)
         # Half of the commands follow the wake word in the same breath.
@@ -145,15 +160,19 @@ class RowBuilder:
             tail = int(rng.integers(12, 70))
             if at + len(clip.hops) + min(tail, 20) > len(row):
                 continue
-            row[at : at + len(clip.hops)] = clip.hops
-            at += len(clip.hops) + tail
+            hops, sounded = varied(clip, self._recipe.stretch, self._recipe.warp, rng)
+            if at + len(hops) + min(tail, 20) > len(row):
+                continue
+            row[at : at + len(hops)] = hops
+            phones[at : at + len(hops)] = sounded
+            at += len(hops) + tail
             texts.append(clip.text)
             seconds += clip.source_s
             if at + 60 > len(row):
                 break
         return context, " ".join(texts), seconds
 
-    def _lay_context(self, row: Floats, rng: np.random.Generator) -> int:
+    def _lay_context(self, row: Floats, phones: Labels, rng: np.random.Generator) -> int:
         """Puts what comes before the command at the start of the row; returns where it ends."""
         draw = rng.random()
         longest = len(row) // 3
@@ -168,6 +187,8 @@ class RowBuilder:
         begin = max(0, end - longest)
         lead = int(rng.integers(0, max(1, min(50, longest - (end - begin) + 1))))
         row[lead : lead + end - begin] = clip.hops[begin:end]
+        known = clip.phones
+        phones[lead : lead + end - begin] = UNKNOWN if known is None else known[begin:end]
         return lead + end - begin
 
     def _colour(self, hops: Floats, rngs: list[np.random.Generator]) -> None:

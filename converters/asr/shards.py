@@ -2,9 +2,10 @@
 
 Making features costs more than a training step can spare, so every utterance is turned into
 several augmented copies beforehand and later; rows are cut from all that exist. A shard holds
-one copy of a span of utterances: ``<name>.npy`` (float16 [hops, 64]) and ``<name>.json``
-(where each utterance lies and its text). It is complete when its JSON exists, so training may
-start with the first shard while others are still being made, and any may be deleted.
+one copy of a span of utterances: ``<name>.npy`` (float16 [hops, 64]), ``<name>.phones`` (int8
+[hops], what is sounded) and ``<name>.json`` (where each utterance lies and its text). It is
+complete when its JSON exists, so training may start with the first shard while others are still
+being made, and any may be deleted.
 """
 
 from __future__ import annotations
@@ -17,10 +18,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.hearing.features import MELS
+from agent.hearing.features import HOP, MELS, SAMPLE_RATE, WINDOW
 from converters.asr.augment import WaveformRecipe, augmented_hops
+from converters.synthesis.phones import PHONE_INDEX, SILENCE
 
 Hops = NDArray[np.float16]
+Phones = NDArray[np.int8]
+UNKNOWN = -1
+"""In place of a phone: nobody knows what is sounded here."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class Clip:
     """Seconds of the recording that it was made from."""
     event_hop: int | None = None
     """Hop at which the phrase of interest ends (wake words in context audio)."""
+    phones: Phones | None = None
+    """int8 [n], index into `PHONES` of what is sounded at each hop, or `UNKNOWN`; None: all are."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,19 @@ class Source:
     samples: NDArray[np.int16]
     text: str
     phrase_end_s: float | None = None
+    phones: Sequence[str] = ()
+    """What is sounded; "?" where that is not known. Empty: nothing is known."""
+    phone_ends_s: Sequence[float] = ()
+
+    def phones_of_hops(self, count: int, speed: float) -> Phones:
+        """int8 [count]: what is sounded at each hop of a copy said `speed` times as fast."""
+        if not self.phones:
+            return np.full(count, UNKNOWN, np.int8)
+        # What comes after the last phone is its echo, then silence.
+        labels = [PHONE_INDEX.get(phone, UNKNOWN) for phone in (*self.phones, SILENCE)]
+        centres = (HOP * np.arange(1, count + 1) - WINDOW / 2) / SAMPLE_RATE * speed
+        found = np.searchsorted(np.asarray(self.phone_ends_s), centres, side="right")
+        return np.asarray(labels, np.int8)[found]
 
 
 def write_shard(
@@ -65,18 +85,21 @@ def write_shard(
         The path of the JSON, written last.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    parts, entries, start = [], [], 0
+    parts, phones, entries, start = [], [], [], 0
     for i, source in enumerate(sources):
-        hops = augmented_hops(source.samples, recipe, np.random.default_rng([*seed, i]))
+        hops, speed = augmented_hops(source.samples, recipe, np.random.default_rng([*seed, i]))
         seconds = len(source.samples) / 16_000
         end = None
         if source.phrase_end_s is not None:
-            end = round(source.phrase_end_s / seconds * len(hops))
+            end = min(len(hops), round(source.phrase_end_s / speed * SAMPLE_RATE / HOP))
         entries.append([start, len(hops), source.text, round(seconds, 3), end])
         parts.append(hops.astype(np.float16))
+        phones.append(source.phones_of_hops(len(hops), speed))
         start += len(hops)
     features = np.concatenate(parts) if parts else np.zeros((0, MELS), np.float16)
     np.save(folder / f"{name}.npy", features)
+    with (folder / f"{name}.phones").open("wb") as file:
+        np.save(file, np.concatenate(phones) if phones else np.zeros(0, np.int8))
     final = folder / f"{name}.json"
     partial = final.with_suffix(".part")
     partial.write_text(json.dumps(entries))
@@ -100,6 +123,8 @@ class ShardFolder:
                 continue
             self._seen.add(index.stem)
             features = np.load(index.with_suffix(".npy"), mmap_mode="r")
+            phones = np.load(index.with_suffix(".phones"))
             for start, count, text, seconds, end in json.loads(index.read_text()):
-                self.clips.append(Clip(features[start : start + count], text, seconds, end))
+                span = slice(start, start + count)
+                self.clips.append(Clip(features[span], text, seconds, end, phones[span]))
         return len(self.clips) - before

@@ -1,11 +1,12 @@
 """Trains the recogniser: resumable, on one CPU, several, or a GPU.
 
     state = a checkpoint in OUT/ (written atomically every few minutes)
-    one step = rows -> features -> encoder (bf16) -> simple and pruned loss -> AdamW -> average
+    one step = rows -> features -> encoder (bf16) -> losses -> AdamW -> average
 
-Progress is a share of the wall-clock budget, kept across restarts: the learning rate rises
-over the first steps, stays, and falls linearly over the second half. What is evaluated and
-exported is the exponential moving average of the weights.
+Progress is a share of the wall-clock budget, kept across restarts. At first the encoder learns
+phones alone, from synthetic speech whose alignment is known; then the transducer joins in. The
+learning rate rises over the first steps, stays, and falls linearly to the end. What is
+evaluated and exported is the exponential moving average of the weights.
 """
 
 from __future__ import annotations
@@ -34,17 +35,22 @@ class Schedule:
 
     minutes: float = 60.0
     """Wall-clock budget of the whole run, over all restarts."""
-    peak_rate: float = 1.5e-3
+    peak_rate: float = 1.2e-3
     warm_steps: int = 300
     final_share: float = 0.02
     """Share of the peak rate that is left at the end."""
-    constant_share: float = 0.4
+    constant_share: float = 0.25
     """Share of the budget before the rate starts to fall."""
     average: float = 0.999
     """Decay of the moving average of the weights."""
     clip: float = 5.0
+    hear_share: float = 0.0
+    """Share of the budget, at its beginning, in which the encoder learns phones alone."""
+    phone_weight: float = 0.3
+    """Weight of the phone loss beside the transducer's."""
     pruned_from: int = 400
-    """Step from which the pruned loss counts fully: before, its windows mean little."""
+    """Step of the transducer from which the pruned loss counts fully: before, its windows mean
+    little."""
     simple_weight: float = 0.1
     """Weight of the simple loss after that. Its gradients are the largest and the roughest: with
     0.5 a model fits a small set several times more slowly."""
@@ -69,6 +75,7 @@ class Progress:
     """Spent in steps, over all restarts."""
     source_s: float = 0.0
     """Seconds of recordings seen."""
+    transducer_steps: int = 0
     usual_norm: float = 0.0
     """Moving average of the gradient's norm."""
 
@@ -112,22 +119,27 @@ class Trainer:
         )
         self._wrapped: nn.Module = self._model
         if distributed.is_initialized():
-            self._wrapped = DistributedDataParallel(self._model)
+            # While phones are learnt alone, half of the model has no gradient.
+            self._wrapped = DistributedDataParallel(self._model, find_unused_parameters=True)
         # From here on ranks draw different dropout; their first weights were the same.
         torch.manual_seed(seed + 1 + _rank())
 
     # -- one step --------------------------------------------------------------------------
 
     def step(self, batch: Batch) -> dict[str, float]:
-        """Learns from one batch; returns the losses per label in nats."""
+        """Learns from one batch; returns the losses in nats, per label and per frame."""
         began = time.monotonic()
         fraction = min(1.0, self.progress.seconds / (60.0 * self.schedule.minutes))
         for group in self._optimiser.param_groups:
             group["lr"] = self.schedule.rate(self.progress.step, fraction)
-        simple, pruned = self.losses(batch)
-        early = self.progress.step < self.schedule.pruned_from
+        transduce = fraction >= self.schedule.hear_share
+        if transduce and self.progress.transducer_steps == 0:
+            self.progress.usual_norm = 0.0
+        simple, pruned, heard = self.losses(batch, transduce=transduce)
+        early = self.progress.transducer_steps < self.schedule.pruned_from
         simple_weight = 1.0 if early else self.schedule.simple_weight
         loss = (simple_weight * simple + (0.1 if early else 1.0) * pruned).mean()
+        loss = loss + (self.schedule.phone_weight if transduce else 1.0) * heard.mean()
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self._model.parameters(), self.schedule.clip)
@@ -135,21 +147,24 @@ class Trainer:
             self._optimiser.step()
             self._follow()
         self.progress.step += 1
+        self.progress.transducer_steps += transduce
         self.spend(time.monotonic() - began)
         self.progress.source_s += batch.source_s
         labels = float(batch.labels.sum()) + len(batch.labels)
         return {
             "simple": float(simple.detach().sum()) / labels,
             "pruned": float(pruned.detach().sum()) / labels,
+            "phones": float(heard.detach().sum()) / max(1.0, float((batch.phones >= 0).sum()) / 4),
         }
 
-    def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Simple and pruned loss of each row, float32 [B]."""
+    def losses(self, batch: Batch, *, transduce: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+        """Simple, pruned and phone loss of each row, float32 [B]."""
         tensors = [torch.from_numpy(a).to(self._device) for a in (
-            batch.frames, batch.masks, batch.context, batch.targets, batch.labels)]  # fmt: skip
+            batch.frames, batch.masks, batch.context, batch.targets, batch.labels, batch.phones,
+        )]  # fmt: skip
         with torch.autocast(self._device.type, torch.bfloat16):
-            simple, pruned = self._wrapped(*tensors)
-        return simple, pruned
+            simple, pruned, heard = self._wrapped(*tensors, transduce)
+        return simple, pruned, heard
 
     def _usual(self, norm: float) -> bool:
         """Whether a gradient is no outlier; one exploded step undoes minutes of learning."""

@@ -33,10 +33,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="start from the weights of a bundle or of another run")
     add("--hidden", type=int, default=256, help="width of the encoder (default: %(default)s)")
     add("--layers", type=int, default=4, help="LSTM layers (default: %(default)s)")
-    add("--rate", type=float, default=1.5e-3, help="peak learning rate (default: %(default)s)")
+    add("--rate", type=float, default=1.2e-3, help="peak learning rate (default: %(default)s)")
     add("--warm-steps", type=int, default=300, help="steps of rising rate (default: %(default)s)")
-    add("--dropout", type=float, default=0.0,
-        help="share of channels dropped; a short run learns faster without (default: %(default)s)")
+    add("--dropout", type=float, default=0.1,
+        help="share of channels dropped (default: %(default)s)")
+    add("--hear-share", type=float, metavar="SHARE",
+        help="share of the time in which the encoder learns phones alone (default: 0.25, and 0 "
+             "with --from)")
+    add("--phone-weight", type=float, default=0.3,
+        help="weight of the phone loss beside the transducer's (default: %(default)s)")
     add("--real-share", type=float, default=0.2,
         help="share of real utterances (default: %(default)s)")
     add("--batch-frames", type=int, default=4000,
@@ -87,10 +92,15 @@ def main(args: argparse.Namespace) -> int:
         shape, weights = _start(args.start)
     # A run brings its simple joiner along, a bundle does not.
     windows_known = args.start is not None and (args.start / "checkpoint.pt").exists()
+    hear_share = args.hear_share
+    if hear_share is None:
+        hear_share = 0.25 if weights is None else 0.0
     schedule = Schedule(
         minutes=args.minutes,
         peak_rate=args.rate,
         warm_steps=args.warm_steps,
+        hear_share=hear_share,
+        phone_weight=args.phone_weight,
         pruned_from=0 if windows_known else Schedule.pruned_from,
     )
     trainer = Trainer(
@@ -193,24 +203,27 @@ class _Run:
             task = bar.add_task(
                 "training", total=60.0 * self._args.minutes, step=0, loss="-", speed="-", rates="-"
             )
-            window: list[tuple[float, float, float]] = []
+            window: list[tuple[float, float, float, float]] = []
             seen = self._trainer.progress.source_s
 
             def on_step(losses: dict[str, float], seconds: float) -> None:
                 nonlocal seen
                 state = self._trainer.progress
-                window.append((losses["pruned"], seconds, state.source_s - seen))
+                window.append((losses["pruned"], seconds, state.source_s - seen, losses["phones"]))
                 seen = state.source_s
                 del window[:-100]
                 loss = sum(w[0] for w in window) / len(window)
                 speed = sum(w[2] for w in window) / sum(w[1] for w in window)
+                phones = sum(w[3] for w in window) / len(window)
                 bar.update(
-                    task, completed=state.seconds, step=state.step, loss=f"{loss:.3f}",
+                    task, completed=state.seconds, step=state.step,
+                    loss=f"{loss:.3f}" if state.transducer_steps else f"{phones:.3f} (phones)",
                     speed=f"{speed:.0f}", rates=self._rates_text(),
                 )  # fmt: skip
                 if state.step % 100 == 0 and self._rank == 0:
                     self._log(step=state.step, minutes=round(state.seconds / 60, 2),
-                              loss=round(loss, 4), audio_s_per_s=round(speed, 1))  # fmt: skip
+                              loss=round(loss, 4), phones=round(phones, 4),
+                              audio_s_per_s=round(speed, 1))  # fmt: skip
 
             def on_checkpoint() -> Any:
                 self._scan()

@@ -51,6 +51,10 @@ class PoolItem:
     slots: Mapping[str, str] = field(default_factory=dict)
     word_ends_s: tuple[float | None, ...] = ()
     """End of each word as the engine planned it, or null where it does not tell."""
+    phones: str = ""
+    """What is sounded, phones of `phones.PHONES` separated by spaces, "?" for an unknown one."""
+    phone_ends_ms: tuple[int, ...] = ()
+    """End of each phone in milliseconds, as the engine planned it."""
     phrase_end_s: float | None = None
     """Where the wake phrase ends. Measured to 10 ms where it stands alone or before a gap; as the
     engine planned it, good to some 40 ms, where it runs into the command. Null in negatives."""
@@ -97,6 +101,7 @@ def parse_item(line: bytes, offset: int) -> PoolItem:
         values = {k: v for k, v in json.loads(line).items() if k in _FIELDS}
         values["names"] = tuple(values["names"])
         values["word_ends_s"] = tuple(values["word_ends_s"])
+        values["phone_ends_ms"] = tuple(values.get("phone_ends_ms", ()))
         item = PoolItem(**values)
     except (AttributeError, KeyError, TypeError, RecursionError) as error:
         raise ValueError("Not an utterance.") from error

@@ -17,6 +17,7 @@ import soxr
 
 from converters.synthesis.errors import EngineError
 from converters.synthesis.lexicon import Word
+from converters.synthesis.phones import Segment, moved
 from converters.synthesis.voices.engine import Engine
 from converters.synthesis.voices.espeak import process_espeak
 from converters.synthesis.voices.festival import Festival
@@ -55,6 +56,8 @@ class Speech:
     """Seconds from the first sample; None where the engine does not tell."""
     speech_end_s: float
     """Where the last loud sample is."""
+    segments: tuple[Segment, ...] = ()
+    """What is sounded when; times from the first sample."""
 
 
 class Voices:
@@ -107,7 +110,7 @@ class Voices:
         if raw.rate * formant != SAMPLE_RATE:
             samples = soxr.resample(samples, raw.rate * formant, SAMPLE_RATE)
         ends = tuple(None if end is None else end / formant for end in raw.word_ends)
-        return trim(samples, ends)
+        return trim(samples, ends, moved(raw.segments, 1 / formant, 0.0))
 
     def close(self) -> None:
         """End all engines."""
@@ -116,12 +119,17 @@ class Voices:
         self._engines.clear()
 
 
-def trim(samples: npt.NDArray[np.float32], ends: Sequence[float | None]) -> Speech:
+def trim(
+    samples: npt.NDArray[np.float32],
+    ends: Sequence[float | None],
+    sounded: Sequence[Segment] = (),
+) -> Speech:
     """Cut silence, set the level, and move the word ends along.
 
     Args:
         samples: Mono, 16 kHz, shape [n], any level.
         ends: Word ends in seconds from the first sample.
+        sounded: Phones, with times from the first sample.
 
     Raises:
         EngineError: There is no speech in it.
@@ -138,8 +146,9 @@ def trim(samples: npt.NDArray[np.float32], ends: Sequence[float | None]) -> Spee
     padded = np.pad(samples[max(0, start) : stop], (max(0, -start), max(0, stop - len(samples))))
     cut = np.round(padded * (_PEAK * 32767 / peak)).astype(np.int16)
     last = int(loud[-1]) / SAMPLE_RATE
-    moved = tuple(
+    word_ends = tuple(
         None if end is None else round(max(0.0, min(end, last) - start / SAMPLE_RATE), 3)
         for end in ends
     )
-    return Speech(cut, moved, last - start / SAMPLE_RATE)
+    phones = moved(sounded, 1.0, -start / SAMPLE_RATE)
+    return Speech(cut, word_ends, last - start / SAMPLE_RATE, phones)

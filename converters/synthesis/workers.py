@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from converters.synthesis.errors import EngineError
+from converters.synthesis.phones import SILENCE, Segment, moved
 from converters.synthesis.pool import SAMPLE_RATE, PoolItem, PoolWriter
 from converters.synthesis.recipe import Recipe, UtterancePlan, plan
 from converters.synthesis.rendering import Speech, Voices
@@ -50,12 +51,14 @@ def make_utterance(voices: Voices, recipe: Recipe, index: int) -> Made:
         speeches = [voices.say(planned.speaker, part.words, part.manner) for part in planned.parts]
     except EngineError:
         return index, None, np.zeros(0, np.int16)
-    samples, ends = _join(speeches, planned.gap_s)
+    samples, ends, segments = _join(speeches, planned.gap_s)
     item = PoolItem(
         index=index, offset=0, samples=len(samples), seconds=len(samples) / SAMPLE_RATE,
         text=planned.text, speaker=planned.speaker.name, engine=planned.speaker.engine,
         voice=planned.speaker.voice, split=recipe.split, kind=recipe.kind, cell=planned.cell,
         intent=planned.intent, names=planned.names, slots=planned.slots, word_ends_s=ends,
+        phones=" ".join(segment.phone or "?" for segment in segments),
+        phone_ends_ms=tuple(round(1000 * segment.end_s) for segment in segments),
         phrase_end_s=_phrase_end(planned, speeches, ends),
     )  # fmt: skip
     return index, item, samples
@@ -63,19 +66,21 @@ def make_utterance(voices: Voices, recipe: Recipe, index: int) -> Made:
 
 def _join(
     speeches: list[Speech], gap_s: float
-) -> tuple[npt.NDArray[np.int16], tuple[float | None, ...]]:
+) -> tuple[npt.NDArray[np.int16], tuple[float | None, ...], list[Segment]]:
     pieces: list[npt.NDArray[np.int16]] = []
     ends: list[float | None] = []
+    segments: list[Segment] = []
     length = 0
     for number, speech in enumerate(speeches):
         if number:
             pieces.append(np.zeros(round(gap_s * SAMPLE_RATE), np.int16))
             length += len(pieces[-1])
         shift = length / SAMPLE_RATE
+        segments += [Segment(SILENCE, shift), *moved(speech.segments, 1.0, shift)]
         ends += [None if end is None else round(end + shift, 3) for end in speech.word_ends]
         pieces.append(speech.samples)
         length += len(speech.samples)
-    return np.concatenate(pieces), tuple(ends)
+    return np.concatenate(pieces), tuple(ends), segments
 
 
 def _phrase_end(

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from converters.synthesis.lexicon import Word
+from converters.synthesis.phones import Segment
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class EngineSpeech:
     """Samples per second."""
     word_ends: tuple[float | None, ...]
     """End of each word in seconds as the engine planned it; None where it is not known."""
+    segments: tuple[Segment, ...]
+    """What is sounded when, from the first sample on."""
 
 
 class Engine(Protocol):

@@ -18,14 +18,15 @@ import numpy.typing as npt
 
 from converters.synthesis.errors import EngineError, MissingResourceError
 from converters.synthesis.lexicon import Word, possessive, to_espeak
+from converters.synthesis.phones import SILENCE, Segment, espeak_phones, moved, segments
 from converters.synthesis.voices.engine import EngineSpeech, punctuated
 from converters.synthesis.voices.espeak_variants import private_data
 
 _SYNCHRONOUS = 2
-_NO_EXIT_ON_ERROR = 0x8000
+_PHONEME_EVENTS, _NO_EXIT_ON_ERROR = 0x1, 0x8000
 _RATE, _PITCH, _RANGE = 1, 3, 4
 _UTF8_AND_PHONEMES = 1 | 0x100
-_END_OF_EVENTS, _WORD_EVENT = 0, 1
+_END_OF_EVENTS, _WORD_EVENT, _PHONEME_EVENT = 0, 1, 7
 _WORDS_PER_MINUTE = 158
 """Rate at stretch 1: slow enough that the Klatt voices stay clear."""
 _USUAL_PITCH, _USUAL_RANGE = 50, 50
@@ -75,7 +76,7 @@ class Espeak:
         self._libc = ctypes.CDLL(None)
         data = private_data(cache)
         self._rate = self._library.espeak_Initialize(
-            _SYNCHRONOUS, 0, str(data).encode(), _NO_EXIT_ON_ERROR
+            _SYNCHRONOUS, 0, str(data).encode(), _PHONEME_EVENTS | _NO_EXIT_ON_ERROR
         )
         if self._rate <= 0:
             raise MissingResourceError(
@@ -83,6 +84,7 @@ class Espeak:
             )
         self._chunks: list[npt.NDArray[np.int16]] = []
         self._words_heard: dict[int, int] = {}
+        self._phones_heard: list[tuple[str, int]] = []
         self._callback = _Callback(self._receive)
         self._library.espeak_SetSynthCallback(self._callback)
 
@@ -98,6 +100,8 @@ class Espeak:
         while events and events[place].type != _END_OF_EVENTS:
             if events[place].type == _WORD_EVENT:
                 self._words_heard.setdefault(events[place].text_position, events[place].sample)
+            elif events[place].type == _PHONEME_EVENT:
+                self._phones_heard.append((events[place].id.decode(), events[place].sample))
             place += 1
         return 0
 
@@ -126,20 +130,21 @@ class Espeak:
         texts = punctuated([_written(word) for word in words], pause_after, question)
         # The pause at a comma is made here: espeak's own varies with what it said before.
         cut = len(texts) if pause_after is None else pause_after + 1
-        samples, ends = self._speak(texts[:cut], seed)
+        samples, ends, phones = self._speak(texts[:cut], seed)
         if cut < len(texts):
-            rest, more = self._speak(texts[cut:], seed + 1)
+            rest, more, sounded = self._speak(texts[cut:], seed + 1)
             samples = np.trim_zeros(samples, "b")
             samples = np.append(samples, np.zeros(round(_COMMA_S * stretch * self._rate), np.int16))
             shift = len(samples) / self._rate
             ends += [None if end is None else end + shift for end in more]
+            phones = (*phones, Segment(SILENCE, shift), *moved(sounded, 1.0, shift))
             samples = np.append(samples, rest)
-        return EngineSpeech(samples, self._rate, tuple(ends))
+        return EngineSpeech(samples, self._rate, tuple(ends), phones)
 
     def _speak(
         self, texts: Sequence[str], seed: int
-    ) -> tuple[npt.NDArray[np.int16], list[float | None]]:
-        """One clause: its samples, and where its words end in seconds."""
+    ) -> tuple[npt.NDArray[np.int16], list[float | None], tuple[Segment, ...]]:
+        """One clause: its samples, where its words end in seconds, and its phones."""
         # The first sound leans on the last one of the utterance before: let that be a fixed one.
         self._run("[[n'a]]")
         self._libc.srand(seed & 0x7FFFFFFF)
@@ -153,11 +158,20 @@ class Espeak:
             starts.append(self._words_heard.get(position))
             position += len(text) + 1
         ends = [*starts[1:], len(np.trim_zeros(samples, "b"))]
-        return samples, [None if end is None else end / self._rate for end in ends]
+        seconds = [None if end is None else end / self._rate for end in ends]
+        return samples, seconds, self._segments(len(samples))
+
+    def _segments(self, count: int) -> tuple[Segment, ...]:
+        # An event tells where a phone begins: it ends where the next one begins.
+        begins = [begin for _, begin in self._phones_heard]
+        phone_ends = (end / self._rate for end in [*begins[1:], count])
+        translated = (espeak_phones(mnemonic) for mnemonic, _ in self._phones_heard)
+        return segments(zip(translated, phone_ends, strict=False))
 
     def _run(self, text: str) -> None:
         self._chunks.clear()
         self._words_heard.clear()
+        self._phones_heard.clear()
         line = text.encode()
         self._library.espeak_Synth(
             line, ctypes.c_size_t(len(line) + 1), 0, 1, 0, _UTF8_AND_PHONEMES, None, None

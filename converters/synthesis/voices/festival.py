@@ -21,6 +21,7 @@ import numpy as np
 
 from converters.synthesis.errors import EngineError, MissingResourceError
 from converters.synthesis.lexicon import StandIns, Word, to_festival
+from converters.synthesis.phones import radio_phones, segments
 from converters.synthesis.voices.engine import EngineSpeech, punctuated
 from converters.synthesis.voices.flite import align_ends
 
@@ -156,6 +157,8 @@ class Festival:
             f'(utt.save.wave u "{process.wave_path}" \'riff)'
             '(mapcar (lambda (w) (format t "@%f\\n" (item.feat w "word_end")))'
             " (utt.relation.items u 'Word))"
+            '(mapcar (lambda (s) (format t "#%s %f\\n" (item.name s) (item.feat s "end")))'
+            " (utt.relation.items u 'Segment))"
         )
         try:
             process.wave_path.write_bytes(b"")
@@ -168,7 +171,9 @@ class Festival:
             self._processes.pop(voice).close()
             raise EngineError(f"festival could not say {line!r}: {error}.") from error
         ends = [float(value) for value in re.findall(r"@([\d.]+)", reply)]
-        return EngineSpeech(samples, rate, align_ends(texts, ends))
+        sounded = re.findall(r"#(\S+) ([\d.]+)", reply)
+        phones = segments((radio_phones(symbol), float(end)) for symbol, end in sounded)
+        return EngineSpeech(samples, rate, align_ends(texts, ends), phones)
 
     def close(self) -> None:
         """See `Engine.close`."""

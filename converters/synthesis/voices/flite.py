@@ -20,6 +20,7 @@ import numpy as np
 from converters.synthesis.dictionary import Pronunciation, pronunciations
 from converters.synthesis.errors import EngineError, MissingResourceError
 from converters.synthesis.lexicon import StandIns, Word, to_flite
+from converters.synthesis.phones import Segment, radio_phones, segments
 from converters.synthesis.voices.engine import EngineSpeech, punctuated
 
 _USUAL_PITCH_HZ = {"kal16": 95.0, "awb": 117.0, "rms": 94.0, "slt": 172.0}
@@ -70,6 +71,7 @@ class Flite:
             ("relation_head", pointer, (pointer,)),
             ("item_next", pointer, (pointer,)),
             ("ffeature_float", ctypes.c_float, (pointer, text)),
+            ("ffeature_string", text, (pointer, text)),
             ("flite_feat_set_float", None, (pointer, text, ctypes.c_float)),
             ("flite_voice_add_lex_addenda", ctypes.c_int, (pointer, text)),
         ):
@@ -153,7 +155,8 @@ class Flite:
             if wave.num_samples <= 0:
                 raise EngineError(f"flite gave no sound for {line!r}.")
             samples = np.ctypeslib.as_array(wave.samples, (wave.num_samples,)).copy()
-            return EngineSpeech(samples, wave.sample_rate, self._ends(utterance, texts))
+            ends = self._ends(utterance, texts)
+            return EngineSpeech(samples, wave.sample_rate, ends, self._segments(utterance))
         finally:
             self._library.delete_utterance(utterance)
 
@@ -171,6 +174,16 @@ class Flite:
             found.append(float(self._library.ffeature_float(item, path)))
             item = self._library.item_next(item)
         return align_ends(texts, found)
+
+    def _segments(self, utterance: int) -> tuple[Segment, ...]:
+        library = self._library
+        found: list[tuple[str, float]] = []
+        item = library.relation_head(library.utt_relation(utterance, b"Segment"))
+        while item:
+            name: bytes = library.ffeature_string(item, b"name")
+            found.append((radio_phones(name.decode()), library.ffeature_float(item, b"end")))
+            item = library.item_next(item)
+        return segments(found)
 
     def close(self) -> None:
         """See `Engine.close`; the library has nothing to end."""

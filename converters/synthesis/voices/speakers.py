@@ -49,17 +49,17 @@ class _Family:
     """Share of the utterances in training."""
     formants: tuple[float, float]
     pitch_knob: bool = True
-    count: int = 24
+    count: int = 80
 
 
 _FAMILIES = (
-    _Family("flite", "awb", 0.15, (0.88, 1.18)),
-    _Family("flite", "slt", 0.15, (0.84, 1.01)),
+    _Family("flite", "awb", 0.20, (0.88, 1.18)),
+    _Family("flite", "slt", 0.20, (0.84, 1.01)),
     _Family("flite", "kal16", 0.10, (0.88, 1.18)),
     _Family("festival", "kal", 0.15, (0.88, 1.18)),
     _Family("festival", "slt_hts", 0.10, (0.84, 1.01), pitch_knob=False),
 )
-_ESPEAK_SHARE = 0.35
+_ESPEAK_SHARE = 0.25
 _ESPEAK_LANGUAGES = (("en-us", 0.78), ("en", 0.12), ("en-us-nyc", 0.05), ("en-gb-x-rp", 0.05))
 _SEED = 77
 _HELD_OUT: dict[Split, Speaker] = {

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import pytest
 import torch
 
 from converters.asr.model import (
@@ -13,6 +16,7 @@ from converters.asr.model import (
     level,
     running_mean,
 )
+from converters.synthesis.phones import PHONES
 
 SMALL = Shape(hidden=16, layers=2, joint=16, embedding=8, predictor=8)
 
@@ -66,7 +70,10 @@ def test_context_is_left_out_of_the_loss() -> None:
     frames = torch.randn(1, 40, 256)
     targets, labels = torch.tensor([[5, 6]]), torch.tensor([2])
     with torch.no_grad():
-        simple, pruned = model(frames, None, torch.tensor([10]), targets, labels)
+        phones = torch.full((1, 40, 4), -1)
+        simple, pruned, heard = model(
+            frames, None, torch.tensor([10]), targets, labels, phones
+        )
         encoded = model.encoder(frames)[:, 10:]
         whole = model.joiner(encoded[:, :, None], model.predictor(label_pairs(targets))[:, None])
         from converters.asr.loss import transducer_loss
@@ -75,3 +82,22 @@ def test_context_is_left_out_of_the_loss() -> None:
     # Three label positions fit into the window of five, so pruning leaves nothing out.
     torch.testing.assert_close(pruned, exact, atol=1e-3, rtol=1e-4)
     assert torch.isfinite(simple).all()
+    assert heard.tolist() == [0.0]
+
+
+def test_phone_loss_by_hand() -> None:
+    torch.manual_seed(0)
+    model = Recogniser(SMALL, dropout=0.0).eval()
+    frames = torch.randn(1, 3, 256)
+    # All-zero logits give every one of the 40 phones the same chance.
+    torch.nn.init.zeros_(model.phones.weight)
+    torch.nn.init.zeros_(model.phones.bias)
+    phones = torch.tensor([[[1, 1, 2, 2], [3, 3, 3, 3], [4, 4, -1, -1]]])
+    with torch.no_grad():
+        simple, pruned, heard = model(
+            frames, None, torch.zeros(1, dtype=torch.long), torch.tensor([[5]]),
+            torch.tensor([1]), phones, transduce=False,
+        )  # fmt: skip
+    # Two known frames and a half.
+    assert heard.item() == pytest.approx(2.5 * math.log(len(PHONES)), rel=1e-5)
+    assert simple.tolist() == pruned.tolist() == [0.0]

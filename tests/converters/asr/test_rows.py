@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from converters.asr.rows import Material, RowBuilder, RowRecipe
+from converters.asr.rows import PHONE_DELAY, Material, RowBuilder, RowRecipe
 from converters.asr.shards import Clip
 from converters.asr.text import decode
 
@@ -18,7 +18,8 @@ def clip(text: str, hops: int, level: float = 0.0, event: int | None = None) -> 
 
 QUIET = RowRecipe(
     frames=(100,), budget=1000, level_nats=(0.0, 0.0), noise_share=0.0, hiss_db=(80.0, 90.0),
-    tilt_nats=0.0, frequency_masks=0, time_masks=0, speech_context_share=0.0, wake_share=0.0,
+    tilt_nats=0.0, stretch=0.0, warp=0.0, frequency_masks=0, time_masks=0,
+    speech_context_share=0.0, wake_share=0.0,
 )  # fmt: skip
 
 
@@ -42,6 +43,17 @@ def test_row_holds_its_text_and_nothing_else() -> None:
         assert abs(loud(row).sum() - 25 * utterances) <= utterances
     assert decode(batch.targets[0]) == " ".join(["ab"] * int((batch.labels[0] + 1) / 3))
     assert batch.source_s == float((batch.labels + 1).sum() / 3)
+
+
+def test_phones_lag_behind_the_sound() -> None:
+    spoken = Clip(
+        np.zeros((80, 64), np.float16), "ab", 0.8, phones=np.full(80, 7, np.int8)
+    )
+    batch = builder(synthetic=[spoken]).batch(0)
+    for row, phones in zip(batch.frames, batch.phones, strict=True):
+        begin = int(np.flatnonzero(row.reshape(-1, 64).mean(axis=1) > -2.0)[0])
+        heard = int(np.flatnonzero(phones.reshape(-1) == 7)[0])
+        assert heard == begin + PHONE_DELAY
 
 
 def test_context_is_heard_and_not_written() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from converters.asr.augment import WaveformRecipe, simulated_room
-from converters.asr.shards import ShardFolder, Source, write_shard
+from converters.asr.shards import UNKNOWN, ShardFolder, Source, write_shard
+from converters.synthesis.phones import PHONE_INDEX
 
 PLAIN = WaveformRecipe(speed=(1.0, 1.0), warp_share=0.0, room_share=0.0, band_share=0.0)
 
@@ -27,6 +28,19 @@ def test_written_clips_come_back(tmp_path: Path) -> None:
     assert first.hops.shape == (50, 64)
     # A quarter of a second into a second of sound is a quarter into its hops.
     assert second.event_hop == 25
+    assert (first.phones == UNKNOWN).all()
+
+
+def test_phones_follow_the_speed_of_a_copy(tmp_path: Path) -> None:
+    twice = WaveformRecipe(speed=(2.0, 2.0), warp_share=0.0, room_share=0.0, band_share=0.0)
+    source = Source(tone(1.0), "x", None, ["k", "?"], [0.4, 0.8])
+    write_shard(tmp_path, "a", [source], twice, (1,))
+    folder = ShardFolder(tmp_path)
+    folder.rescan()
+    # Hop i is centred 2.5 ms before its beginning: at twice the speed, 0.4 s end within hop 20.
+    expected = [PHONE_INDEX["k"]] * 21 + [UNKNOWN] * 20 + [PHONE_INDEX["sil"]] * 9
+    assert folder.clips[0].phones is not None
+    assert folder.clips[0].phones.tolist() == expected
 
 
 def test_unfinished_shards_are_not_seen_and_new_ones_are(tmp_path: Path) -> None:
