@@ -17,7 +17,23 @@ VoiceAgentError
 │   └── HandshakeError           a peer is of another user, another version, or did not say hello
 ├── SocketError              the socket cannot be served
 ├── OutboxError              results cannot be stored durably
-└── MqttError                the broker connection cannot be set up
+├── MqttError                the broker connection cannot be set up
+└── UpdateError              a release cannot be received, trusted or used
+    └── TrustError               what the broker offers is not what the owners of the keys signed
+        ├── UnreachableError         nobody answers, or the connection broke
+        ├── AbsentError              a file or a part of one is withheld
+        ├── SignatureError           too few of the keys that count have signed
+        ├── RollbackError            older than what this board has already seen
+        ├── ExpiredError             nobody has renewed it in time
+        ├── TamperedError            length or hash differ from what was signed
+        ├── EndlessDataError         more bytes than allowed
+        ├── MetadataError            signed, and still nonsense
+        └── UnfitError               a genuine release that is not for this board as it is
+            ├── WrongModelError          for another bundle
+            ├── WrongHardwareError       for another machine
+            ├── AgentTooOldError         needs a newer agent
+            ├── BelowFloorError          older than the oldest that may be installed
+            └── WrongBaseError           a diff from another bundle than the one here
 """
 
 from __future__ import annotations
@@ -85,3 +101,67 @@ class OutboxError(VoiceAgentError):
 
 class MqttError(VoiceAgentError):
     """The broker connection cannot be set up."""
+
+
+class UpdateError(VoiceAgentError):
+    """A release cannot be received, trusted or used."""
+
+
+class TrustError(UpdateError):
+    """What the broker offers is not what the owners of the keys signed."""
+
+
+class UnreachableError(TrustError):
+    """Nobody answers, or the connection broke."""
+
+
+class AbsentError(TrustError):
+    """A file or a part of one is withheld."""
+
+
+class SignatureError(TrustError):
+    """Too few of the keys that count have signed."""
+
+
+class RollbackError(TrustError):
+    """Older than what this board has already seen."""
+
+
+class ExpiredError(TrustError):
+    """Nobody has renewed it in time; also what a broker causes that keeps the new back."""
+
+
+class TamperedError(TrustError):
+    """Length or hash differ from what was signed."""
+
+
+class EndlessDataError(TrustError):
+    """More bytes than allowed."""
+
+
+class MetadataError(TrustError):
+    """Signed by the right keys and still not what this agent understands."""
+
+
+class UnfitError(TrustError):
+    """A genuine release that is not for this board as it is."""
+
+
+class WrongModelError(UnfitError):
+    """For another bundle."""
+
+
+class WrongHardwareError(UnfitError):
+    """For another machine."""
+
+
+class AgentTooOldError(UnfitError):
+    """Needs a newer agent."""
+
+
+class BelowFloorError(UnfitError):
+    """Older than the oldest that may be installed."""
+
+
+class WrongBaseError(UnfitError):
+    """A diff from another bundle than the one that is here."""

@@ -1,0 +1,1 @@
+"""Updates: from a signed release on the broker to a bundle that runs, or back to the old one."""

@@ -1,0 +1,1 @@
+"""Keys, repository and publishing of releases."""
