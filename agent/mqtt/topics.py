@@ -110,6 +110,27 @@ TOPICS: dict[str, Topic] = {
         expiry_s=60,
         meaning='{"id" of the command, "ok", "message", "result"}',
     ),
+    "update": Topic(
+        pattern="<prefix>/dev/<id>/update",
+        qos=1,
+        retain=True,
+        expiry_s=None,
+        meaning="which release runs in which slot, and how the last update went",
+    ),
+    "ota_metadata": Topic(
+        pattern="<prefix>/ota/<fleet>/tuf/<file>",
+        qos=1,
+        retain=True,
+        expiry_s=None,
+        meaning="signed metadata of releases; `_end` always exists, see topics.FleetTopics",
+    ),
+    "ota_chunk": Topic(
+        pattern="<prefix>/ota/<fleet>/t/<sha256>.<name>/<i>",
+        qos=1,
+        retain=True,
+        expiry_s=None,
+        meaning="part i of a release, at most 64 KiB of raw bytes",
+    ),
 }
 
 # Which row an event from the socket travels on.
@@ -145,12 +166,8 @@ class Topics:
     """
 
     def __init__(self, *, prefix: str, device: str) -> None:
-        for key, level in (("mqtt.topic_prefix", prefix), ("device.id", device)):
-            if not _LEVEL.fullmatch(level) or level.startswith("$"):
-                raise ConfigError(
-                    f"{key}: {level!r} cannot be a level of a topic; use 1 to 64 characters without"
-                    " '+', '#' and '/', and no '$' in front."
-                )
+        _check_level("mqtt.topic_prefix", prefix)
+        _check_level("device.id", device)
         self.device = device
         self._prefix = prefix
 
@@ -180,6 +197,57 @@ class Topics:
         base = self.of("command", verb="")
         verb = topic.removeprefix(base)
         return verb if topic.startswith(base) and _VERB.fullmatch(verb) else None
+
+
+class FleetTopics:
+    """Where the releases of a fleet lie.
+
+    The broker keeps them; nobody sends them to anybody. Who wants a file subscribes to its topic
+    and, in the same packet, to `end`, which always holds something: when that arrives and the file
+    has not, there is no such file. MQTT has no other way to say so.
+
+    Args:
+        prefix: First level.
+        fleet: The fleet's name.
+
+    Raises:
+        ConfigError: One of them cannot be a level of a topic.
+    """
+
+    def __init__(self, *, prefix: str, fleet: str) -> None:
+        _check_level("mqtt.topic_prefix", prefix)
+        _check_level("update.fleet", fleet)
+        self._values = {"<prefix>": prefix, "<fleet>": fleet}
+
+    @property
+    def end(self) -> str:
+        """What is always there."""
+        return self.metadata("_end")
+
+    @property
+    def everything(self) -> str:
+        """Filter for all topics of the fleet."""
+        return self.end.removesuffix("tuf/_end") + "#"
+
+    def metadata(self, file: str) -> str:
+        """The topic of a file of metadata, such as `timestamp.json`."""
+        return self._fill("ota_metadata", {"<file>": file})
+
+    def chunk(self, name: str, index: int) -> str:
+        """The topic of a part of a release.
+
+        Args:
+            name: `<sha256>.<name>`.
+            index: From 0.
+
+        Returns:
+            The topic.
+        """
+        return self._fill("ota_chunk", {"<sha256>.<name>": name, "<i>": str(index)})
+
+    def _fill(self, row: str, values: dict[str, str]) -> str:
+        values = self._values | values
+        return "/".join(values.get(level, level) for level in TOPICS[row].pattern.split("/"))
 
 
 def payload(content: Event | dict[str, Any]) -> bytes:
@@ -222,3 +290,11 @@ def read_request(body: bytes) -> Request:
             f"A command needs schema {SCHEMA} and an id of 1 to 128 characters."
         )
     return request
+
+
+def _check_level(key: str, level: str) -> None:
+    if not _LEVEL.fullmatch(level) or level.startswith("$"):
+        raise ConfigError(
+            f"{key}: {level!r} cannot be a level of a topic; use 1 to 64 characters without"
+            " '+', '#' and '/', and no '$' in front."
+        )

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import ConfigError, MalformedMessageError
-from agent.mqtt.topics import ROW_OF_EVENT, TOPICS, Request, Topics, payload, read_request
+from agent.mqtt.topics import (
+    ROW_OF_EVENT,
+    TOPICS,
+    FleetTopics,
+    Request,
+    Topics,
+    payload,
+    read_request,
+)
 from tests.agent.channel.samples import MAKERS, partial
 
 KITCHEN = Topics(prefix="va", device="kitchen")
@@ -24,7 +32,20 @@ def test_the_table_is_the_designs() -> None:
         "speculative": ("va/dev/kitchen/event/speculative", 0, False),
         "command": ("va/dev/kitchen/cmd/+", 1, False),
         "reply": ("va/dev/kitchen/reply", 1, False),
+        "update": ("va/dev/kitchen/update", 1, True),
+        "ota_metadata": ("va/ota/<fleet>/tuf/<file>", 1, True),
+        "ota_chunk": ("va/ota/<fleet>/t/<sha256>.<name>/<i>", 1, True),
     }
+
+
+def test_a_fleet_has_topics_of_its_own() -> None:
+    fleet = FleetTopics(prefix="va", fleet="home")
+    assert fleet.metadata("1.root.json") == "va/ota/home/tuf/1.root.json"
+    assert fleet.chunk("ab.3.diff", 7) == "va/ota/home/t/ab.3.diff/7"
+    assert fleet.end == "va/ota/home/tuf/_end"
+    assert fleet.everything == "va/ota/home/#"
+    with pytest.raises(ConfigError, match=r"update\.fleet"):
+        FleetTopics(prefix="va", fleet="a/b")
 
 
 def test_every_event_that_listen_sends_has_a_row() -> None:
