@@ -2,7 +2,7 @@
 
 A row is a stretch of sound of fixed length: perhaps a context that the encoder hears but the
 decoder ignores (a wake word, someone else's speech, silence), then one or more utterances with
-pauses, then silence. Tempo and vocal tract are drawn per utterance, level, noise, colouring and
+pauses, then silence. Tempo and voice are drawn per utterance, level, noise, colouring and
 masking per row, all on the features: band powers of independent sounds add, so noise is mixed as
 log(exp a + exp b).
 """
@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.hearing.features import FRAME_DIM, HOPS_PER_FRAME, MELS
-from converters.asr.shards import UNKNOWN, Clip
+from converters.asr.shards import Clip
 from converters.asr.text import encode
 from converters.asr.warping import varied
+from converters.synthesis.phones import UNKNOWN
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -47,8 +48,8 @@ class RowRecipe:
     """Frames by which the end of the context is misjudged, as a wake detector would."""
     stretch: float = 0.1
     """Largest change of an utterance's duration, as a share, on top of that of its cached copy."""
-    warp: float = 0.08
-    """Largest change of its frequencies (vocal tract length), likewise."""
+    other_voice: float = 0.8
+    """Share of utterances that are said by a made-up voice, see `warping.py`."""
     level_nats: tuple[float, float] = (-8.0, 1.0)
     """Range of gain on log power: -35 to +4 dB on clips that peak at -3 dBFS."""
     noise_db: tuple[float, float] = (4.0, 30.0)
@@ -160,7 +161,7 @@ class RowBuilder:
             tail = int(rng.integers(12, 70))
             if at + len(clip.hops) + min(tail, 20) > len(row):
                 continue
-            hops, sounded = varied(clip, self._recipe.stretch, self._recipe.warp, rng)
+            hops, sounded = varied(clip, self._recipe.stretch, self._recipe.other_voice, rng)
             if at + len(hops) + min(tail, 20) > len(row):
                 continue
             row[at : at + len(hops)] = hops

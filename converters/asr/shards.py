@@ -20,12 +20,10 @@ from numpy.typing import NDArray
 
 from agent.hearing.features import HOP, MELS, SAMPLE_RATE, WINDOW
 from converters.asr.augment import WaveformRecipe, augmented_hops
-from converters.synthesis.phones import PHONE_INDEX, SILENCE
+from converters.synthesis.phones import phones_at
 
 Hops = NDArray[np.float16]
 Phones = NDArray[np.int8]
-UNKNOWN = -1
-"""In place of a phone: nobody knows what is sounded here."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +54,8 @@ class Source:
 
     def phones_of_hops(self, count: int, speed: float) -> Phones:
         """int8 [count]: what is sounded at each hop of a copy said `speed` times as fast."""
-        if not self.phones:
-            return np.full(count, UNKNOWN, np.int8)
-        # What comes after the last phone is its echo, then silence.
-        labels = [PHONE_INDEX.get(phone, UNKNOWN) for phone in (*self.phones, SILENCE)]
         centres = (HOP * np.arange(1, count + 1) - WINDOW / 2) / SAMPLE_RATE * speed
-        found = np.searchsorted(np.asarray(self.phone_ends_s), centres, side="right")
-        return np.asarray(labels, np.int8)[found]
+        return phones_at(self.phones, self.phone_ends_s, centres)
 
 
 def write_shard(

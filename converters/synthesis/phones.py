@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 SILENCE = "sil"
 PHONES = (
     SILENCE,
@@ -18,6 +21,8 @@ PHONES = (
 )
 """Index 0 is silence."""
 PHONE_INDEX = {phone: index for index, phone in enumerate(PHONES)}
+UNKNOWN = -1
+"""In place of an index: nobody knows what is sounded here."""
 
 _RADIO = {
     "ax": "ah", "axr": "er", "dx": "t", "el": "ah l", "em": "ah m", "en": "ah n", "hv": "hh",
@@ -71,6 +76,26 @@ def segments(translated: Iterable[tuple[str, float]]) -> tuple[Segment, ...]:
             cut.append(Segment(phone, begin + (end - begin) * place / len(parts)))
         begin = end
     return tuple(cut)
+
+
+def phones_at(
+    phones: Sequence[str], ends_s: Sequence[float], times_s: NDArray[np.floating]
+) -> NDArray[np.int8]:
+    """Index into `PHONES` of what is sounded at each time.
+
+    Args:
+        phones: one after the other; "?" where that is not known. Empty: nothing is known.
+        ends_s: their ends in seconds. What comes after the last one is its echo, then silence.
+        times_s: seconds, float [n].
+
+    Returns:
+        int8 [n], `UNKNOWN` where it is not known.
+    """
+    if not phones:
+        return np.full(len(times_s), UNKNOWN, np.int8)
+    labels = [PHONE_INDEX.get(phone, UNKNOWN) for phone in (*phones, SILENCE)]
+    found = np.searchsorted(np.asarray(ends_s), times_s, side="right")
+    return np.asarray(labels, np.int8)[found]
 
 
 def moved(given: Sequence[Segment], scale: float, shift_s: float) -> tuple[Segment, ...]:

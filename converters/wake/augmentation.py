@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import oaconvolve
 
-from agent.hearing.features import HOP, SAMPLE_RATE, log_mel_hops
+from agent.hearing.features import HOP, SAMPLE_RATE, WINDOW, log_mel_hops
 
 Samples = NDArray[np.float32]
 
@@ -34,6 +34,8 @@ class Drawn:
     """Log-mel [n, 64] with speech at the reference level."""
     start_hop: float
     end_hop: float
+    times_s: NDArray[np.float64]
+    """Where the centre of each hop lies in the utterance it was made from, seconds [n]."""
 
 
 def simulated_room(rng: np.random.Generator) -> Samples:
@@ -54,6 +56,10 @@ def trimmed_room(response: Samples) -> Samples:
     first = int(np.argmax(np.abs(response)))
     response = response[first : first + int(LONGEST_ROOM_S * SAMPLE_RATE)]
     return response / max(float(np.abs(response[0])), 1e-6)
+
+
+def _centres_s(count: int) -> NDArray[np.float64]:
+    return (HOP * np.arange(1, count + 1) - WINDOW / 2) / SAMPLE_RATE
 
 
 def to_reference_level(samples: Samples, start: int, end: int) -> Samples:
@@ -109,9 +115,11 @@ class Augmenter:
         shift = offset / HOP
         warp = float(rng.choice(WARPS)) if rng.random() < 0.75 else 1.0
         hops = log_mel_hops(x, warp).astype(np.float16)
-        return Drawn(hops, start + shift, min(end + shift, float(len(hops))))
+        times_s = (_centres_s(len(hops)) - offset / SAMPLE_RATE) * speed
+        return Drawn(hops, start + shift, min(end + shift, float(len(hops))), times_s)
 
     def plain(self, samples: Samples, start_hop: float, end_hop: float) -> Drawn:
         """The utterance as it is, at the reference level."""
         x = to_reference_level(samples, int(start_hop * HOP), int(end_hop * HOP))
-        return Drawn(log_mel_hops(x).astype(np.float16), start_hop, end_hop)
+        hops = log_mel_hops(x).astype(np.float16)
+        return Drawn(hops, start_hop, end_hop, _centres_s(len(hops)))

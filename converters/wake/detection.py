@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from agent.hearing.features import FRAME_SECONDS
 
@@ -166,7 +167,8 @@ def choose_threshold(
 
     Counting alone would hang on one or two events. So the highest peaks of the negatives, in log
     odds, are taken to fall off exponentially, and the threshold is where that fit predicts
-    ``most_per_hour``; never below where the count itself says so.
+    ``most_per_hour``. The count has a say only where it contradicts the fit: never are so many
+    events accepted that chance would give them in less than one case of twenty.
 
     Args:
         negatives: scores of streams without the wake word, never trained on.
@@ -189,7 +191,7 @@ def choose_threshold(
     # Expected peaks an hour above t: (n / hours) exp(-(t - lowest used) / scale).
     rate = len(used) / max(hours, 1e-9)
     fitted = float(used[-1] + scale * np.log(max(rate / most_per_hour, 1.0)))
-    allowed = int(np.floor(most_per_hour * hours))
+    allowed = int(stats.poisson.ppf(0.95, most_per_hour * hours))
     counted = float(odds[allowed]) + 0.05 if allowed < len(odds) else -np.inf
     return float(1.0 / (1.0 + np.exp(-np.clip(max(fitted, counted), -1.0, 6.0))))
 

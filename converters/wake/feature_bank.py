@@ -1,9 +1,9 @@
 """Log-mel of all augmented copies, on disk, mapped into memory, ready to be strung together.
 
-A bank is a folder of shards. A shard is ``<k>.f16`` (float16 rows of 64 bands, hop after hop)
-and ``<k>.npz`` (what lies where), written in that order, so that a shard with an index is
-complete: an interrupted build goes on after the last one. The folder's name holds a hash of
-everything that the content depends on.
+A bank is a folder of shards. A shard is ``<k>.f16`` (float16 rows of 64 bands, hop after hop),
+``<k>.phones`` (int8, what is sounded at each hop) and ``<k>.npz`` (what lies where), written in
+that order, so that a shard with an index is complete: an interrupted build goes on after the last
+one. The folder's name holds a hash of everything that the content depends on.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.hearing.features import FEATURES_VERSION, HOP, MELS, SAMPLE_RATE
+from converters.synthesis.phones import phones_at
 from converters.wake.augmentation import Augmenter
 from converters.wake.recordings import Role
 from converters.wake.utterances import Samples, Utterance, word_bounds
 
-BANK_VERSION = 1
+BANK_VERSION = 2
 """Raised when the same utterances would give other rows."""
 PIECE_S = 15.0
 """Long recordings are cut to this, so that one recording meets several rooms and voices."""
@@ -63,6 +64,8 @@ class Entry:
     word_start: float
     word_end: float
     """Bounds of the word, or of the speech, in hops."""
+    phones: NDArray[np.int8] | None = None
+    """What is sounded at each hop [n], see `phones_at`; None: nobody knows."""
 
 
 def bank_folder(parent: Path, plan: Sequence[Planned], seed: int) -> Path:
@@ -90,11 +93,14 @@ def _write_shard(
 ) -> None:
     index: list[tuple[int, bool, int, int, int, float, float]] = []
     first = 0
+    phones = []
     with open(base.with_suffix(".f16.part"), "wb") as rows:
         for number, planned in enumerate(plan):
             utterance = planned.utterance
             name = zlib.crc32(utterance.key.encode())
-            for piece_number, piece in enumerate(_pieces(utterance)):
+            pieces = list(_pieces(utterance))
+            sounded = utterance.phones if len(pieces) == 1 else ()
+            for piece_number, piece in enumerate(pieces):
                 if len(piece) < 10 * HOP:
                     continue
                 start, end = word_bounds(utterance, piece)
@@ -102,6 +108,7 @@ def _write_shard(
                     rng = np.random.default_rng([seed, name, piece_number, copy])
                     drawn = augmenter.draw(piece, start, end, rng)
                     rows.write(drawn.hops.tobytes())
+                    phones.append(phones_at(sounded, utterance.phone_ends_s, drawn.times_s))
                     index.append(
                         (
                             _ROLES.index(utterance.role),
@@ -115,6 +122,8 @@ def _write_shard(
                     )
                     first += len(drawn.hops)
     base.with_suffix(".f16.part").replace(base.with_suffix(".f16"))
+    every = np.concatenate(phones) if phones else np.zeros(0, np.int8)
+    base.with_suffix(".phones").write_bytes(every.tobytes())
     with open(base.with_suffix(".npz.part"), "wb") as file:
         np.savez(file, index=np.array(index, _INDEX))
     base.with_suffix(".npz.part").replace(base.with_suffix(".npz"))
@@ -154,6 +163,7 @@ def read_bank(folder: Path) -> list[Entry]:
         if len(index) == 0:
             continue
         rows = np.memmap(path.with_suffix(".f16"), np.float16, "r").reshape(-1, MELS)
+        phones = np.memmap(path.with_suffix(".phones"), np.int8, "r")
         for item in index:
             first, hops = int(item["first"]), int(item["hops"])
             entries.append(
@@ -164,6 +174,7 @@ def read_bank(folder: Path) -> list[Entry]:
                     hops=rows[first : first + hops],
                     word_start=float(item["word_start"]),
                     word_end=float(item["word_end"]),
+                    phones=phones[first : first + hops],
                 )
             )
     return entries

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from agent.hearing.features import FRAME_DIM, HOPS_PER_FRAME, MELS
+from converters.synthesis.phones import PHONES
 
 
 @dataclass(frozen=True)
@@ -112,15 +113,21 @@ class WakeModel(nn.Module):
         )
         self.head = nn.Linear(config.channels, 1)
         nn.init.constant_(self.head.bias, -4.0)  # the word is rare: start by saying no
+        # Only training uses it: who can tell phones apart is less easily fooled by a cadence.
+        self.phones = nn.Linear(config.channels, len(PHONES))
 
     def forward(self, frames: Tensor) -> Tensor:
         """Log-mel frames [batch, frames, 256] -> logits [batch, frames]."""
+        return self.head(self.trunk(frames)).squeeze(2)
+
+    def trunk(self, frames: Tensor) -> Tensor:
+        """Log-mel frames [batch, frames, 256] -> [batch, frames, channels]."""
         mean = self.mean.repeat(HOPS_PER_FRAME)
         deviation = self.deviation.repeat(HOPS_PER_FRAME)
         x = F.relu(self.stem((frames - mean) / deviation))
         for block in self.blocks:
             x = block(x)
-        return self.head(x).squeeze(2)
+        return x
 
     def set_feature_statistics(self, mean: Tensor, deviation: Tensor) -> None:
         """Sets the mean [64] and deviation [64] that features are normalised with."""

@@ -60,4 +60,6 @@ def pool_utterances(folder: Path, phrase: str, hours: float = float("inf")) -> I
             speaker=item.speaker,
             load=load,
             word_end_s=item.phrase_end_s,
+            phones=tuple(item.phones.split()),
+            phone_ends_s=tuple(end / 1000 for end in item.phone_ends_ms),
         )

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.hearing.features import FRAME_DIM, HOPS_PER_FRAME, MELS
+from converters.synthesis.phones import UNKNOWN
 from converters.wake.feature_bank import Entry
 from converters.wake.mixing import (
     NEPERS_PER_DB,
@@ -33,6 +34,9 @@ from converters.wake.recordings import Role
 from converters.wake.targets import frame_targets
 
 Hops = NDArray[np.float32]
+Labels = NDArray[np.int64]
+PHONE_DELAY = 4
+"""Hops by which the phones lag behind the sound."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,18 @@ class Batch:
     target: NDArray[np.float32]
     weight: NDArray[np.float32]
     """Both [streams, frames]; see `frame_targets`."""
+    phones: NDArray[np.int64]
+    """[streams, frames, 4]: what was sounded `PHONE_DELAY` hops before each hop; -1: unknown."""
+
+
+@dataclass(frozen=True)
+class _Item:
+    """Something that is heard in a stream."""
+
+    hops: Hops
+    phones: NDArray[np.int8]
+    word_end: float | None = None
+    """End of the wake word in hops; None in anything else."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +90,13 @@ class Mined:
 
     entry: int
     hop: int
+
+
+def _cut(entry: Entry, first: int, last: int, word_end: float | None = None) -> _Item:
+    hops = entry.hops[first:last].astype(np.float32)
+    if entry.phones is None:
+        return _Item(hops, np.full(len(hops), UNKNOWN, np.int8), word_end)
+    return _Item(hops, np.asarray(entry.phones[first:last]), word_end)
 
 
 class StreamMaker:
@@ -105,16 +128,16 @@ class StreamMaker:
 
     # -- items -----------------------------------------------------------------------------
 
-    def _positive(self, rng: np.random.Generator) -> tuple[Hops, float | None]:
+    def _positive(self, rng: np.random.Generator) -> _Item:
         entry = self._entry(Role.POSITIVE, rng)
         before = min(int(entry.word_start), int(rng.integers(0, 30)))
         # Either the word alone, or with whatever follows it in the clip, such as a command.
         after = int(rng.integers(1, 45)) if rng.random() < 0.5 else int(rng.integers(45, 250))
         first = max(0, int(entry.word_start) - before)
         last = min(len(entry.hops), int(np.ceil(entry.word_end)) + after)
-        return entry.hops[first:last].astype(np.float32), entry.word_end - first
+        return _cut(entry, first, last, entry.word_end - first)
 
-    def _fragment(self, rng: np.random.Generator) -> Hops:
+    def _fragment(self, rng: np.random.Generator) -> _Item:
         entry = self._entry(Role.POSITIVE, rng)
         start, end = int(entry.word_start), int(np.ceil(entry.word_end))
         length = max(end - start, 4)
@@ -124,55 +147,61 @@ class StreamMaker:
         elif kind < 0.7:
             first, last = end - int(length * rng.uniform(0.3, 0.5)), end + int(rng.integers(30))
         else:
-            return entry.hops[start:end][::-1].astype(np.float32)
-        return entry.hops[first : max(last, first + 1)].astype(np.float32)
+            backwards = entry.hops[start:end][::-1].astype(np.float32)
+            return _Item(backwards, np.full(len(backwards), UNKNOWN, np.int8))
+        return _cut(entry, first, max(last, first + 1))
 
-    def _whole(self, role: Role, rng: np.random.Generator) -> Hops:
-        return self._entry(role, rng).hops.astype(np.float32)
+    def _whole(self, role: Role, rng: np.random.Generator) -> _Item:
+        entry = self._entry(role, rng)
+        return _cut(entry, 0, len(entry.hops))
 
-    def _speech(self, rng: np.random.Generator) -> Hops:
-        hops = self._entry(Role.SPEECH, rng).hops
-        length = min(len(hops), int(rng.uniform(60, 500)))
-        first = int(rng.integers(len(hops) - length + 1))
-        return hops[first : first + length].astype(np.float32)
+    def _speech(self, rng: np.random.Generator) -> _Item:
+        entry = self._entry(Role.SPEECH, rng)
+        length = min(len(entry.hops), int(rng.uniform(60, 500)))
+        first = int(rng.integers(len(entry.hops) - length + 1))
+        return _cut(entry, first, first + length)
 
-    def _from_mined(self, rng: np.random.Generator) -> Hops:
+    def _from_mined(self, rng: np.random.Generator) -> _Item:
         place = self.mined[rng.integers(len(self.mined))]
-        hops = self._entries[place.entry].hops
         first = max(0, place.hop - int(rng.uniform(80, 220)))
-        return hops[first : place.hop + int(rng.uniform(5, 100))].astype(np.float32)
+        return _cut(self._entries[place.entry], first, place.hop + int(rng.uniform(5, 100)))
 
-    def _item(self, rng: np.random.Generator) -> tuple[Hops, float | None]:
-        """Hops of one item and, for a positive, the word's end in them."""
+    def _item(self, rng: np.random.Generator) -> _Item:
         mixture, choice = self._mixture, rng.random()
         if choice < mixture.positive:
             return self._positive(rng)
         if self.mined and rng.random() < mixture.mined:
-            return self._from_mined(rng), None
+            return self._from_mined(rng)
         choice -= mixture.positive
         if choice < mixture.confusable:
             if self._has(Role.CONFUSABLE) and rng.random() < 0.6:
-                return self._whole(Role.CONFUSABLE, rng), None
-            return self._fragment(rng), None
+                return self._whole(Role.CONFUSABLE, rng)
+            return self._fragment(rng)
         if choice < mixture.confusable + mixture.word and self._has(Role.WORD):
-            return self._whole(Role.WORD, rng), None
-        return self._speech(rng), None
+            return self._whole(Role.WORD, rng)
+        return self._speech(rng)
 
     # -- streams ---------------------------------------------------------------------------
 
-    def _voices(self, rng: np.random.Generator) -> tuple[Hops, list[float]]:
-        """The items of one stream at their relative levels, and the ends of its wake words."""
-        length = self._mixture.frames * HOPS_PER_FRAME
+    def _voices(self, phones: Labels, rng: np.random.Generator) -> tuple[Hops, list[float]]:
+        """The items of one stream at their relative levels, and the ends of its wake words.
+
+        Their phones are written into ``phones``, which holds silence, int64 [hops].
+        """
+        length = len(phones)
         stream = np.full((length, MELS), SILENCE, np.float32)
         ends: list[float] = []
         at = int(rng.integers(0, 120)) if rng.random() < 0.7 else 0
         while at < length:
-            hops, end = self._item(rng)
+            item = self._item(rng)
+            hops, sounded, end = item.hops, item.phones, item.word_end
             if rng.random() < self._mixture.warped:
                 stretch = rng.uniform(0.85, 1.18)
                 hops = warped(hops, stretch, rng.uniform(0.94, 1.06), rng.uniform(-1.5, 1.5))
                 end = None if end is None else end * stretch
+                sounded = sounded[np.linspace(0, len(sounded) - 1, len(hops)).round().astype(int)]
             hops = hops[: length - at]
+            phones[at : at + len(hops)] = sounded[: length - at]
             stream[at : at + len(hops)] = hops + rng.normal(0.0, 3.0) * NEPERS_PER_DB
             if end is not None and at + end < length:
                 ends.append(at + end)
@@ -188,12 +217,12 @@ class StreamMaker:
         if choice < 0.6 and self._has(Role.NOISE):
             return fit_length(self._entry(Role.NOISE, rng).hops, length, rng)
         if choice < 0.8:
-            babble = fit_length(self._whole(Role.SPEECH, rng), length, rng)
-            return mix(babble, fit_length(self._whole(Role.SPEECH, rng), length, rng))
+            babble = fit_length(self._whole(Role.SPEECH, rng).hops, length, rng)
+            return mix(babble, fit_length(self._whole(Role.SPEECH, rng).hops, length, rng))
         return coloured_floor(length, 0.0, rng.uniform(-30.0, 5.0), rng)
 
-    def _stream(self, rng: np.random.Generator) -> tuple[Hops, list[float]]:
-        voices, ends = self._voices(rng)
+    def _stream(self, phones: Labels, rng: np.random.Generator) -> tuple[Hops, list[float]]:
+        voices, ends = self._voices(phones, rng)
         level_db = rng.uniform(-38.0, 15.0)
         if rng.random() < 0.8:
             ratio_db = rng.uniform(-3.0, 25.0) if rng.random() < 0.8 else rng.uniform(25.0, 45.0)
@@ -219,9 +248,13 @@ class StreamMaker:
             np.empty((streams, frames, FRAME_DIM), np.float32),
             np.empty((streams, frames), np.float32),
             np.empty((streams, frames), np.float32),
+            np.zeros((streams, frames, HOPS_PER_FRAME), np.int64),
         )
         for number in range(streams):
-            hops, ends = self._stream(rng)
+            phones = np.zeros(frames * HOPS_PER_FRAME, np.int64)
+            hops, ends = self._stream(phones, rng)
+            heard = np.concatenate((np.zeros(PHONE_DELAY, np.int64), phones[:-PHONE_DELAY]))
+            batch.phones[number] = heard.reshape(frames, HOPS_PER_FRAME)
             batch.frames[number] = hops.reshape(frames, FRAME_DIM)
             batch.target[number], batch.weight[number] = frame_targets(frames, ends)
         return batch

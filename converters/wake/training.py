@@ -4,6 +4,9 @@ Every step draws its own batch from (seed, step), so a run that is interrupted a
 through the same batches and ends with the same weights as one that is not. The number of steps
 is fixed before the first one; the caller turns minutes into steps by timing a few.
 
+Where it is known what is sounded, the network also learns to tell phones apart: that is what keeps
+a small one from learning voices instead of sounds.
+
 What ships is a moving average of the weights, taken at the evaluation where the dev set liked it
 best. From a third of the run on, the places in the bank that the average still gets wrong are
 found again and again and shown more often.
@@ -47,6 +50,8 @@ class Schedule:
     """Decay of the moving average; 500 steps of memory."""
     negative_weight: float = 3.0
     """Weight of a "no" frame at the end of the run; 1 at its start, linear between."""
+    phone_weight: float = 0.05
+    """Weight of the phones beside the word."""
     evaluations: int = 16
     """Evaluations on the tuning set in the whole run; mining happens at some of them."""
     mine_from: float = 0.3
@@ -90,6 +95,18 @@ def frame_loss(logits: Tensor, target: Tensor, weight: Tensor, negative_weight: 
     weight = weight * torch.where(target > 0.5, 1.0, negative_weight)
     each = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     return (each * weight).sum() / weight.sum()
+
+
+def phone_loss(logits: Tensor, phones: Tensor) -> Tensor:
+    """Cross entropy per frame whose phones are known.
+
+    Args:
+        logits: [streams, frames, 40].
+        phones: int64 [streams, frames, 4], what is sounded at each hop of a frame; -1: unknown.
+    """
+    chances = logits.log_softmax(-1).gather(2, phones.clamp_min(0))
+    known = phones >= 0
+    return -(chances * known).sum() / known.sum().clamp_min(1)
 
 
 class Trainer:
@@ -198,14 +215,16 @@ class Trainer:
         self.model.train()
         self._optimiser.zero_grad(set_to_none=True)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = self.model(torch.from_numpy(batch.frames))
+            heard = self.model.trunk(torch.from_numpy(batch.frames))
+            logits, phones = self.model.head(heard).squeeze(2), self.model.phones(heard)
         loss = frame_loss(
             logits.float(),
             torch.from_numpy(batch.target),
             torch.from_numpy(batch.weight),
             self._negative_weight(),
         )
-        loss.backward()
+        known = phone_loss(phones.float(), torch.from_numpy(batch.phones))
+        (loss + self._schedule.phone_weight * known).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
         self._optimiser.step()
         self._follow()

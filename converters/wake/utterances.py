@@ -37,6 +37,9 @@ class Utterance:
     """Reads float32 samples at 16 kHz in [-1, 1)."""
     word_end_s: float | None = None
     """Known end of the wake phrase; None in a positive means: where its speech ends."""
+    phones: tuple[str, ...] = ()
+    """What is sounded, where that is known; see `phones_at`."""
+    phone_ends_s: tuple[float, ...] = ()
 
 
 def read_audio(path: Path) -> Samples:

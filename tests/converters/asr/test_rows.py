@@ -18,7 +18,7 @@ def clip(text: str, hops: int, level: float = 0.0, event: int | None = None) -> 
 
 QUIET = RowRecipe(
     frames=(100,), budget=1000, level_nats=(0.0, 0.0), noise_share=0.0, hiss_db=(80.0, 90.0),
-    tilt_nats=0.0, stretch=0.0, warp=0.0, frequency_masks=0, time_masks=0,
+    tilt_nats=0.0, stretch=0.0, other_voice=0.0, frequency_masks=0, time_masks=0,
     speech_context_share=0.0, wake_share=0.0,
 )  # fmt: skip
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from converters.asr.augment import WaveformRecipe, simulated_room
-from converters.asr.shards import UNKNOWN, ShardFolder, Source, write_shard
-from converters.synthesis.phones import PHONE_INDEX
+from converters.asr.shards import ShardFolder, Source, write_shard
+from converters.synthesis.phones import PHONE_INDEX, UNKNOWN
 
 PLAIN = WaveformRecipe(speed=(1.0, 1.0), warp_share=0.0, room_share=0.0, band_share=0.0)
 

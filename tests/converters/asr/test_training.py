@@ -45,7 +45,7 @@ def toy_rows(seed: int = 1, budget: int = 400) -> RowBuilder:
     recipe = RowRecipe(
         frames=(40,), budget=budget, frequency_masks=0, time_masks=0, hiss_db=(40.0, 50.0),
         noise_share=0.0, tilt_nats=0.1, level_nats=(-1.0, 1.0), speech_context_share=0.0,
-        stretch=0.0, warp=0.0,
+        stretch=0.0, other_voice=0.0,
     )  # fmt: skip
     return RowBuilder(material, recipe, seed)
 

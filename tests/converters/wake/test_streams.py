@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from converters.synthesis.phones import UNKNOWN
 from converters.wake.augmentation import Augmenter
 from converters.wake.feature_bank import Entry, Planned, build_bank, read_bank
 from converters.wake.recordings import Role
@@ -76,8 +77,9 @@ def test_mined_places_are_shown(entries):
     number = next(n for n, e in enumerate(entries) if e.role is Role.SPEECH)
     maker = StreamMaker(entries, Mixture(frames=60, positive=0.0, mined=1.0))
     maker.mined = [Mined(number, 50)]
-    item, end = maker._item(np.random.default_rng(0))
-    assert end is None
+    found = maker._item(np.random.default_rng(0))
+    assert found.word_end is None
+    item = found.hops
     hops = entries[number].hops.astype(np.float32)
     first = next(n for n in range(len(hops)) if np.array_equal(hops[n], item[0]))
     assert np.array_equal(item, hops[first : first + len(item)])
@@ -89,3 +91,21 @@ def test_a_bank_without_positives_or_speech_is_refused(entries):
         StreamMaker(speech, Mixture())
     with pytest.raises(ValueError, match="no speech utterances"):
         StreamMaker([e for e in entries if e.role is Role.POSITIVE], Mixture())
+
+
+def test_phones_lie_where_their_sounds_do():
+    hops = np.full((200, 64), -13.8, np.float16)
+    hops[80:120] = 0.0
+    phones = np.zeros(200, np.int8)
+    phones[80:120] = 9
+    word = Entry(Role.POSITIVE, False, 0, hops, 80.0, 120.0, phones)
+    speech = Entry(Role.SPEECH, False, 1, hops, 80.0, 120.0, phones)
+    mixture = Mixture(frames=100, warped=0.0)
+    maker = StreamMaker([word, speech], mixture)
+    batch = maker.batch(4, np.random.default_rng(4))
+    assert set(np.unique(batch.phones)) <= {UNKNOWN, 0, 9}
+    labels = np.zeros(400, np.int64)
+    heard, _ = maker._voices(labels, np.random.default_rng(7))
+    loud = heard.mean(axis=1) > -5.0
+    known = labels != UNKNOWN
+    np.testing.assert_array_equal(loud[known], labels[known] == 9)

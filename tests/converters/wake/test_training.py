@@ -14,7 +14,7 @@ from converters.wake.mining import mine
 from converters.wake.model import WakeConfig, scores
 from converters.wake.recordings import Role
 from converters.wake.streams import Mixture
-from converters.wake.training import Schedule, Trainer, frame_loss, learning_rate
+from converters.wake.training import Schedule, Trainer, frame_loss, learning_rate, phone_loss
 from converters.wake.tuning_set import TuningSet
 from tests.converters.wake.toy import utterances
 
@@ -124,3 +124,13 @@ def test_mining_finds_high_scores_outside_positives(trained, entries):
     assert all(entries[p.entry].role is not Role.POSITIVE for p in places)
     assert len({p.entry for p in places}) == len(places)
     assert mine(trained.average, entries, at_least=1.1) == []
+
+
+def test_phone_loss_by_hand():
+    # Even chances of 4 phones: log 4 wherever a phone is known, whatever it is.
+    phones = torch.tensor([[[0, 1, 2, 3], [-1, -1, 2, 2], [-1, -1, -1, -1]]])
+    assert float(phone_loss(torch.zeros(1, 3, 4), phones)) == pytest.approx(np.log(4))
+    sure = torch.full((1, 3, 4), -30.0)
+    sure[..., 2] = 0.0
+    assert float(phone_loss(sure[:, 1:], phones[:, 1:])) == pytest.approx(0.0, abs=1e-6)
+    assert float(phone_loss(sure[:, 2:], phones[:, 2:])) == 0.0
