@@ -19,21 +19,25 @@ VoiceAgentError
 ├── OutboxError              results cannot be stored durably
 ├── MqttError                the broker connection cannot be set up
 └── UpdateError              a release cannot be received, trusted or used
-    └── TrustError               what the broker offers is not what the owners of the keys signed
-        ├── UnreachableError         nobody answers, or the connection broke
-        ├── AbsentError              a file or a part of one is withheld
-        ├── SignatureError           too few of the keys that count have signed
-        ├── RollbackError            older than what this board has already seen
-        ├── ExpiredError             nobody has renewed it in time
-        ├── TamperedError            length or hash differ from what was signed
-        ├── EndlessDataError         more bytes than allowed
-        ├── MetadataError            signed, and still nonsense
-        └── UnfitError               a genuine release that is not for this board as it is
-            ├── WrongModelError          for another bundle
-            ├── WrongHardwareError       for another machine
-            ├── AgentTooOldError         needs a newer agent
-            ├── BelowFloorError          older than the oldest that may be installed
-            └── WrongBaseError           a diff from another bundle than the one here
+    ├── TrustError               what the broker offers is not what the owners of the keys signed
+    │   ├── UnreachableError         nobody answers, or the connection broke
+    │   ├── AbsentError              a file or a part of one is withheld
+    │   ├── SignatureError           too few of the keys that count have signed
+    │   ├── RollbackError            older than what this board has already seen
+    │   ├── ExpiredError             nobody has renewed it in time
+    │   ├── TamperedError            length or hash differ from what was signed
+    │   ├── EndlessDataError         more bytes than allowed
+    │   ├── MetadataError            signed, and still nonsense
+    │   └── UnfitError               a genuine release that is not for this board as it is
+    │       ├── WrongModelError          for another bundle
+    │       ├── WrongHardwareError       for another machine
+    │       ├── AgentTooOldError         needs a newer agent
+    │       ├── BelowFloorError          older than the oldest that may be installed
+    │       └── WrongBaseError           a diff from another bundle than the one here
+    ├── SlotError                a slot cannot be written, or does not hold what it should
+    ├── TrialError               a release does not pass its trial on this board
+    ├── UnfinishedError          a step of an update was cut off again and again
+    └── BusyError                another update is under way
 """
 
 from __future__ import annotations
@@ -165,3 +169,19 @@ class BelowFloorError(UnfitError):
 
 class WrongBaseError(UnfitError):
     """A diff from another bundle than the one that is here."""
+
+
+class SlotError(UpdateError):
+    """A slot cannot be written, or does not hold what it should."""
+
+
+class TrialError(UpdateError):
+    """A release does not pass its trial on this board."""
+
+
+class UnfinishedError(UpdateError):
+    """A step of an update was cut off again and again."""
+
+
+class BusyError(UpdateError):
+    """Another update is under way; wait until it has ended."""
