@@ -126,6 +126,16 @@ class OutboxConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UpdateConfig:
+    """Signed releases of the models, over MQTT; nothing is fetched while `fleet` is empty."""
+
+    fleet: str = _setting("", "whose releases are installed; empty: no updates, no slots")
+    state: str = _setting("", "state directory of `link`, where the slots are; empty: --state")
+    check_seconds: int = _setting(3600, "time between two checks; a random part is added", 60)
+    probation_seconds: int = _setting(3600, "clean hearing until a release is kept", 0, 2592000)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """All settings."""
 
@@ -137,6 +147,7 @@ class Config:
     socket: SocketConfig = field(default_factory=SocketConfig)
     mqtt: MqttConfig = field(default_factory=MqttConfig)
     outbox: OutboxConfig = field(default_factory=OutboxConfig)
+    update: UpdateConfig = field(default_factory=UpdateConfig)
 
 
 def find_config(explicit: Path | None = None) -> Path | None:
