@@ -29,7 +29,8 @@ from agent.service.notify import Notifier
 _LOGGER = logging.getLogger(__name__)
 
 _TURN_S = 0.5
-_REJECTED_PAUSE_S = 60.0
+_REJECTED_PAUSE_S, _LONGEST_REJECTED_PAUSE_S = 60.0, 3600.0
+_FAILED_PAUSE_S, _LONGEST_FAILED_PAUSE_S = 0.1, 10.0
 _FAREWELL_S = 3.0
 _MOST_HELD_BACK = 512
 _UNWATCHED_S = 10.0
@@ -98,6 +99,8 @@ class Link:
         self._next_sign = 0.0
         self._started = time.monotonic()
         self._not_before: dict[str, float] = {}
+        self._pauses: dict[str, float] = {}
+        self._failed_pause_s = _FAILED_PAUSE_S
         self._announced: bool | None = None
         self._refused = 0
         self._stopping = False
@@ -110,6 +113,7 @@ class Link:
         while not self._stopping:
             self._guarded_turn(_TURN_S)
         self._notifier.stopping()
+        self._channel.retire()
         deadline = time.monotonic() + _FAREWELL_S
         while self._sink.connected and len(self._outbox) and time.monotonic() < deadline:
             self._guarded_turn(0.05)
@@ -139,10 +143,13 @@ class Link:
     def _guarded_turn(self, timeout_s: float) -> None:
         try:
             self._turn(timeout_s)
+            self._failed_pause_s = _FAILED_PAUSE_S
         except Exception:
             self.failures += 1
             _LOGGER.exception("A turn of the loop failed (%d so far).", self.failures)
-            time.sleep(0.1)
+            # Whatever fails at every turn must not fill the log with it.
+            time.sleep(self._failed_pause_s)
+            self._failed_pause_s = min(2 * self._failed_pause_s, _LONGEST_FAILED_PAUSE_S)
 
     def _turn(self, timeout_s: float) -> None:
         for event in self._channel.poll(timeout_s):
@@ -173,6 +180,7 @@ class Link:
                 self._announced = None
             case Delivered(key):
                 self._not_before.pop(key, None)
+                self._pauses.pop(key, None)
                 self._outbox.delivered(key)
                 self._acknowledge(key)
             case Rejected(key, reason):
@@ -194,10 +202,15 @@ class Link:
                     self._hold_back(result.id, "it was not taken")
 
     def _hold_back(self, key: str, why: str) -> None:
-        _LOGGER.warning("Result %s waits %g s: %s.", key, _REJECTED_PAUSE_S, why)
+        pause_s = self._pauses.get(key, _REJECTED_PAUSE_S)
+        _LOGGER.warning("Result %s waits %g s: %s.", key, pause_s, why)
         while len(self._not_before) >= _MOST_HELD_BACK:
-            del self._not_before[next(iter(self._not_before))]
-        self._not_before[key] = time.monotonic() + _REJECTED_PAUSE_S
+            oldest = next(iter(self._not_before))
+            del self._not_before[oldest]
+            self._pauses.pop(oldest, None)
+        self._not_before[key] = time.monotonic() + pause_s
+        # What is refused again and again, such as a result too large for the broker, is rarer news.
+        self._pauses[key] = min(2 * pause_s, _LONGEST_REJECTED_PAUSE_S)
 
     def _announce(self) -> None:
         """Renews the retained state when the broker or `listen` has come or gone."""

@@ -54,6 +54,7 @@ class Client:
         self._next_try = 0.0
         self._deadline = 0.0
         self._reported = False
+        self._last = False
         self.server: Hello | None = None
 
     def poll(self, timeout_s: float) -> list[Event]:
@@ -65,11 +66,15 @@ class Client:
         Returns:
             What has arrived, oldest first; empty after a timeout, a lost connection or a `wake`.
         """
-        if self._connection is None:
+        if self._connection is None and not self._last:
             timeout_s = min(timeout_s, max(self._next_try - time.monotonic(), 0.0))
             if timeout_s == 0.0:
                 self._connect()
-        elif self.server is None and time.monotonic() > self._deadline:
+        elif (
+            self._connection is not None
+            and self.server is None
+            and time.monotonic() > self._deadline
+        ):
             self._drop(f"it did not say hello within {_HELLO_DEADLINE_S:g} s")
         for key, _ in self._selector.select(timeout_s):
             if key.fileobj is self._waker:
@@ -95,6 +100,10 @@ class Client:
             self._drop("it does not read what we send")
             return False
         return self._guarded_write()
+
+    def retire(self) -> None:
+        """Makes no new connection from now on; the present one stays until its end."""
+        self._last = True
 
     def reconnect(self) -> None:
         """Gives the connection up and makes a new one, so that `listen` repeats its finals."""
