@@ -28,7 +28,7 @@ from converters.wake.detection import (
 )
 from converters.wake.tuning_set import CONDITIONS, TuningSet
 
-MOST_PER_HOUR = 0.25
+MOST_PER_HOUR = 0.5
 """False accepts that the threshold aims at, half of what a user may be bothered with."""
 
 
