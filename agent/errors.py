@@ -34,10 +34,18 @@ VoiceAgentError
     │       ├── AgentTooOldError         needs a newer agent
     │       ├── BelowFloorError          older than the oldest that may be installed
     │       └── WrongBaseError           a diff from another bundle than the one here
+    ├── ImageError               a full image is no tar of a bundle
     ├── SlotError                a slot cannot be written, or does not hold what it should
     ├── TrialError               a release does not pass its trial on this board
     ├── UnfinishedError          a step of an update was cut off again and again
-    └── BusyError                another update is under way
+    ├── BusyError                another update is under way
+    └── DiffError                a diff cannot be applied
+        ├── MalformedDiffError       the bytes are not a diff, or a damaged one
+        ├── UnsupportedDiffError     a newer agent is needed to read it
+        ├── DiffLimitError           it asks for more than an agent ever grants
+        ├── BaseMismatchError        the bundle at hand is not the one it starts from
+        ├── ResultMismatchError      what it makes is not what it promises
+        └── DiffStorageError         a file cannot be read or written
 """
 
 from __future__ import annotations
@@ -171,6 +179,10 @@ class WrongBaseError(UnfitError):
     """A diff from another bundle than the one that is here."""
 
 
+class ImageError(UpdateError):
+    """A full image is no tar of a bundle."""
+
+
 class SlotError(UpdateError):
     """A slot cannot be written, or does not hold what it should."""
 
@@ -185,3 +197,31 @@ class UnfinishedError(UpdateError):
 
 class BusyError(UpdateError):
     """Another update is under way; wait until it has ended."""
+
+
+class DiffError(UpdateError):
+    """A diff cannot be applied; what was written of the result must be thrown away."""
+
+
+class MalformedDiffError(DiffError):
+    """The bytes are not a diff, or a damaged one."""
+
+
+class UnsupportedDiffError(DiffError):
+    """The diff uses a format that only a newer agent reads."""
+
+
+class DiffLimitError(DiffError):
+    """The diff asks for more files, memory or disk space than an agent ever grants."""
+
+
+class BaseMismatchError(DiffError):
+    """The bundle at hand is not the one that the diff starts from."""
+
+
+class ResultMismatchError(DiffError):
+    """The bundle that the diff made is not the one that it promises."""
+
+
+class DiffStorageError(DiffError):
+    """A file cannot be read or written while a diff is applied; the cause is the `OSError`."""

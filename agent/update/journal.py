@@ -94,6 +94,8 @@ class Record:
     """Of the update under way; in every message and log line about it."""
     attempts: int = 0
     """How often the step was begun without having ended in good order."""
+    rounds: int = 0
+    """How often a file was received and found damaged."""
     candidate: dict[str, Any] | None = None
     """The release under way, as it was signed."""
     target_slot: str = field(default="a", metadata={"choices": SLOTS})

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agent.bundle.schema import LARGEST_MANIFEST, parse_manifest
 from agent.errors import BundleError, ManifestError
-from agent.update.bundle_files import FileDigest, bundle_digest, digest_files
+from agent.update.bundle_files import bundle_digest, digest_files
 from agent.update.journal import FACTORY, SLOTS, Record
 
 
@@ -51,13 +51,13 @@ class Slots:
         """The bundle of a slot."""
         return self._factory if slot == FACTORY else self.folder / slot
 
-    def files(self, slot: str) -> tuple[FileDigest, ...]:
-        """Every file of a slot, hashed.
+    def digest(self, slot: str) -> str:
+        """Of every file of a slot, see `agent.update.bundle_files`.
 
         Raises:
             BundleFileError: It is no bundle, or cannot be read.
         """
-        return digest_files(self.directory(slot))
+        return bundle_digest(digest_files(self.directory(slot)))
 
     def problem(self, slot: str, record: Record) -> str | None:
         """Hashes a slot.
@@ -72,7 +72,7 @@ class Slots:
         if entry is None:
             return f"slot {slot} holds no release"
         try:
-            digest = bundle_digest(self.files(slot))
+            digest = self.digest(slot)
         except BundleError as error:
             return f"slot {slot} cannot be read: {error}"
         if digest != entry.digest:
