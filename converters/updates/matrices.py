@@ -1,0 +1,65 @@
+"""Where the int8 matrices of a model file lie."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from agent.update.diff_plan import MOST_COLUMNS
+from converters.export.graph_reader import read_constants
+
+_FEWEST_WEIGHTS = 64  # below that a piece costs more than it saves
+_VECTOR_COLUMNS = 256  # rows that a vector is cut into
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """One int8 matrix of a file."""
+
+    offset: int
+    """Bytes from the start of the file."""
+    rows: int
+    columns: int
+
+    @property
+    def end(self) -> int:
+        """First byte behind it."""
+        return self.offset + self.rows * self.columns
+
+
+def find_matrices(path: Path) -> tuple[Matrix, ...]:
+    """The int8 constants of a .tflite file, in the order of the file.
+
+    Args:
+        path: Any file.
+
+    Returns:
+        Matrices that do not overlap: the first dimension gives the rows, the others the columns;
+        vectors are cut into rows. Empty if it is not a model file, or not one that is understood.
+    """
+    if path.suffix != ".tflite":
+        return ()
+    try:
+        constants = read_constants(path)
+    except (ArithmeticError, LookupError, TypeError, ValueError, struct.error, UnicodeError):
+        # A file that is no model after all, or has types that this reader lacks: the diff then
+        # treats it as any other file.
+        return ()
+    found: list[Matrix] = []
+    for constant in sorted(constants.values(), key=lambda constant: constant.offset):
+        values = constant.values
+        if values.dtype != np.int8 or values.size < _FEWEST_WEIGHTS:
+            continue
+        if found and constant.offset < found[-1].end:
+            continue  # two tensors share a buffer
+        columns = values.size // values.shape[0] if values.ndim > 1 else _VECTOR_COLUMNS
+        columns = columns if columns <= MOST_COLUMNS else _VECTOR_COLUMNS
+        rows, rest = divmod(values.size, columns)
+        if rows:
+            found.append(Matrix(constant.offset, rows, columns))
+        if rest:
+            found.append(Matrix(constant.offset + rows * columns, 1, rest))
+    return tuple(found)
