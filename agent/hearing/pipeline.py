@@ -113,6 +113,30 @@ class Pipeline:
         self.frames += 1
         return self.session.process(frame, mean_square, detection)
 
+    @property
+    def idle(self) -> bool:
+        """True between two commands."""
+        return self.session.state is State.IDLE
+
+    def take_over(self, previous: Pipeline) -> None:
+        """Goes on between two commands where another pipeline is, without losing a block.
+
+        Features, levels and the last seconds of frames are the same for all models, so they are
+        kept; the wake words hear the frames again, so that a word which is half said still counts.
+
+        Args:
+            previous: It is idle, and not to be used any more.
+
+        Raises:
+            ValueError: It is not idle.
+        """
+        self.session.take_over(previous.session)
+        self.features = previous.features
+        self.levels = previous.levels
+        self.frames = previous.frames
+        for word in self.words:
+            word.catch_up(self.session.frames)
+
     def open(self) -> Sequence[SessionEvent]:
         """Begins to decode at once, without a wake word, until `finish`."""
         return self.session.open()

@@ -165,6 +165,28 @@ class Session:
         events, self._events = self._events, []
         return events
 
+    @property
+    def frames(self) -> FrameRing:
+        """What was heard last."""
+        return self._frames
+
+    def take_over(self, previous: Session) -> None:
+        """Goes on where another session waits for the wake word: its memory of the sound is kept.
+
+        Args:
+            previous: It is idle, and not to be used any more.
+
+        Raises:
+            ValueError: It is not idle.
+        """
+        if previous.state is not State.IDLE:
+            raise ValueError("only an idle session can be taken over")
+        self.reset()
+        self._frames = previous._frames
+        self._power, self._quiet = previous._power, previous._quiet
+        self._activity = previous._activity
+        self.timeline = previous.timeline
+
     def reset(self, first: int = 0) -> None:
         """Goes back to the state after construction; an open command is dropped.
 

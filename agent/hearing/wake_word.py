@@ -23,6 +23,7 @@ from agent.bundle.runtime import Model
 from agent.bundle.schema import WakeEntry
 from agent.config import WakeConfig
 from agent.hearing.features import FRAME_DIM, FRAME_SECONDS
+from agent.hearing.ring_buffer import FrameRing
 
 _OWN_WORD = {"threshold": 500, "smoothing": 3, "refractory": 25, "latency": 2, "length": 15}
 
@@ -128,6 +129,19 @@ class WakeWord:
         end = max(0, number + 1 - self.settings.latency_frames)
         start = max(0, end - self.settings.length_frames)
         return Detection(self.settings.phrase, smoothed, start, end)
+
+    def catch_up(self, frames: FrameRing) -> None:
+        """Hears what is still in memory, so that a word which is just being said is not missed.
+
+        What would have been detected in it was up to whoever heard it then.
+
+        Args:
+            frames: The last frames; the next one that is processed follows them.
+        """
+        self.reset()
+        self._next = frames.oldest
+        for number in range(frames.oldest, frames.next):
+            self.process(frames[number])
 
     def reset(self) -> None:
         """Goes back to the state after construction; frames count from 0 again."""
