@@ -1,0 +1,320 @@
+"""A repository of The Update Framework in a folder: metadata, targets, and the bundles diffs need.
+
+    REPOSITORY/metadata/1.root.json ... timestamp.json     what boards read, under these names
+    REPOSITORY/targets/<model>/<hardware>/<sha256>.<name>  full images and diffs
+    REPOSITORY/bundles/<model>-<hardware>/<release>/       what was published, to make diffs from
+
+The folder is the truth; the broker only gets a copy (`publisher.py`), and may lose it. Every change
+ends in a new snapshot and a new timestamp, which is written last: whoever reads in between sees the
+old state, whole. Files are replaced, never changed.
+
+Online keys (snapshot, timestamp) are needed for every change; those of a model's role when its
+releases change; `targets` and `root` only when keys change or their signatures run out.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tuf.api.exceptions import RepositoryError
+from tuf.api.metadata import (
+    DelegatedRole,
+    Delegations,
+    Metadata,
+    MetaFile,
+    Root,
+    Signed,
+    Snapshot,
+    TargetFile,
+    Targets,
+    Timestamp,
+)
+from tuf.api.serialization.json import JSONSerializer
+
+from agent.update.release import role_name
+from converters.updates.durable_file import replace_file
+from converters.updates.errors import RepositoryFolderError
+from converters.updates.keys import FIRST_KEYS, THRESHOLDS, KeyRing
+
+LIFETIMES = {
+    "root": dt.timedelta(days=365),
+    "targets": dt.timedelta(days=90),
+    "snapshot": dt.timedelta(days=7),
+    "timestamp": dt.timedelta(days=2),
+}
+ROLE_LIFETIME = dt.timedelta(days=30)
+_KEPT_VERSIONS = 2  # of snapshot, targets and roles: a board may be reading the one before
+
+_SERIALIZER = JSONSerializer(compact=True)
+AnySigned = TypeVar("AnySigned", bound=Signed)
+
+
+class Repository:
+    """The folder, opened.
+
+    Args:
+        folder: Made by `create`.
+        now: The time, for expiry and `issued`.
+
+    Raises:
+        RepositoryFolderError: It is no such folder.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+    ) -> None:
+        self.folder = folder
+        self._now = now
+        self.root: Metadata[Root] = self._load("root")
+        self.targets: Metadata[Targets] = self._load("targets")
+        self.snapshot: Metadata[Snapshot] = self._load("snapshot")
+        self.timestamp: Metadata[Timestamp] = self._load("timestamp")
+        self.roles: dict[str, Metadata[Targets]] = {
+            name: self._load(name) for name in self._delegations().roles or {}
+        }
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path,
+        ring: KeyRing,
+        key_ids: Mapping[str, Mapping[str, Any]],
+        *,
+        now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+    ) -> Repository:
+        """Makes a repository without releases.
+
+        Args:
+            folder: Where; must not hold one yet.
+            ring: All keys of the beginning.
+            key_ids: For each top-level role, its public keys by id.
+            now: The time.
+
+        Returns:
+            The repository, signed.
+
+        Raises:
+            RepositoryFolderError: There is one already.
+            KeyFileError: Keys are missing.
+        """
+        if (folder / "metadata").exists():
+            raise RepositoryFolderError(f"{folder} already holds a repository; name a new folder.")
+        when = now().replace(microsecond=0)
+        root = Root(version=0, expires=when, consistent_snapshot=True)
+        for role, keys in key_ids.items():
+            for key in keys.values():
+                root.add_key(key, role)
+            root.roles[role].threshold = THRESHOLDS[role]
+        self = cls.__new__(cls)
+        self.folder, self._now = folder, now
+        self.root = Metadata(root)
+        self.targets = Metadata(Targets(version=0, expires=when))
+        self.targets.signed.delegations = Delegations(keys={}, roles={})
+        self.snapshot = Metadata(Snapshot(version=0, expires=when))
+        self.timestamp = Metadata(Timestamp(version=0, expires=when))
+        self.roles = {}
+        self.commit(ring, "root", "targets")
+        return self
+
+    def commit(self, ring: KeyRing, *changed: str) -> None:
+        """Signs what has changed, and everything that must follow it.
+
+        Args:
+            ring: The keys.
+            *changed: Roles other than snapshot and timestamp; none: these two alone.
+
+        Raises:
+            KeyFileError: Keys are missing; then nothing has been written.
+        """
+        files: dict[str, bytes] = {}
+        for role in changed:
+            files |= self._sign(ring, role)
+            if role != "root":
+                metadata = self._metadata(role)
+                content = metadata.to_bytes(_SERIALIZER)
+                self.snapshot.signed.meta[f"{role}.json"] = _meta_file(metadata.signed, content)
+        files |= self._sign(ring, "snapshot")
+        self.timestamp.signed.snapshot_meta = _meta_file(
+            self.snapshot.signed, self.snapshot.to_bytes(_SERIALIZER)
+        )
+        files |= self._sign(ring, "timestamp")
+        # The timestamp is the last of them: it makes the others count.
+        for name, content in files.items():
+            replace_file(self.folder / "metadata" / name, content)
+        self._prune_metadata()
+
+    def stamp(self, ring: KeyRing) -> None:
+        """Says that all still holds: a new timestamp; also a new snapshot if the old is half over.
+
+        Args:
+            ring: The online keys.
+
+        Raises:
+            KeyFileError: They are missing.
+        """
+        left = self.snapshot.signed.expires - self._now()
+        if left < LIFETIMES["snapshot"] / 2:
+            self.commit(ring)
+            return
+        for name, content in self._sign(ring, "timestamp").items():
+            replace_file(self.folder / "metadata" / name, content)
+
+    def delegate(self, model: str, hardware: str, key: Any) -> str:
+        """Makes a role for a model and machine, with one key.
+
+        Args:
+            model: The bundle's name.
+            hardware: The machine.
+            key: Its public key.
+
+        Returns:
+            The role's name; `targets` and the role are to be committed.
+        """
+        role = role_name(model, hardware)
+        delegations = self._delegations()
+        assert delegations.roles is not None
+        delegations.roles[role] = DelegatedRole(
+            role, [], 1, terminating=True, paths=[f"{model}/{hardware}/*"]
+        )
+        self.targets.signed.add_key(key, role)
+        self.roles[role] = Metadata(Targets(version=0, expires=self._now().replace(microsecond=0)))
+        return role
+
+    def replace_key(self, role: str, *, old: str | None, new: Any | None) -> list[str]:
+        """Adds a key to a role, takes one away, or both.
+
+        Args:
+            role: Any role.
+            old: Id, or its beginning, of the key that counts no more.
+            new: Public key that counts from now on.
+
+        Returns:
+            The roles to be committed.
+
+        Raises:
+            RepositoryFolderError: There is no such role or key, or too few would remain.
+        """
+        owner = self.root.signed if role in FIRST_KEYS else self.targets.signed
+        if role not in FIRST_KEYS and role not in self.roles:
+            raise RepositoryFolderError(
+                f"There is no role {role!r}; see voice-converters keys list."
+            )
+        holder = owner.get_delegated_role(role)
+        if old is not None:
+            matching = [key_id for key_id in holder.keyids if key_id.startswith(old)]
+            if len(matching) != 1:
+                raise RepositoryFolderError(f"{role} has no key {old}; see voice-converters keys.")
+            owner.revoke_key(matching[0], role)
+        if new is not None:
+            owner.add_key(new, role)
+        if len(holder.keyids) < holder.threshold:
+            raise RepositoryFolderError(
+                f"{role} needs {holder.threshold} keys and would have {len(holder.keyids)}; add"
+                " one with --new first."
+            )
+        # What the key has signed is signed again by those that count now.
+        again = [role] if role not in ("root", "snapshot", "timestamp") else []
+        return ["root" if role in FIRST_KEYS else "targets", *(r for r in again if r != "root")]
+
+    def target_path(self, target: TargetFile) -> Path:
+        """Where a target's content lies."""
+        folder, _, name = target.path.rpartition("/")
+        return self.folder / "targets" / folder / f"{target.hashes['sha256']}.{name}"
+
+    def metadata_files(self) -> dict[str, bytes]:
+        """All metadata by name, the timestamp last."""
+        paths = sorted((self.folder / "metadata").glob("*.json"))
+        return {path.name: path.read_bytes() for path in paths}
+
+    def expiring(self, *, within: dt.timedelta | None = None) -> list[tuple[str, dt.datetime]]:
+        """Roles whose offline keys are needed soon.
+
+        Args:
+            within: Time that is soon; by default a third of the role's lifetime.
+
+        Returns:
+            (role, moment of expiry), the most urgent first.
+        """
+        now = self._now()
+        soon = []
+        for role in ("root", "targets", *self.roles):
+            expires = self._metadata(role).signed.expires
+            if expires - now < (within or LIFETIMES.get(role, ROLE_LIFETIME) / 3):
+                soon.append((role, expires))
+        return sorted(soon, key=lambda item: item[1])
+
+    # --- inside ----------------------------------------------------------------------------
+
+    def _delegations(self) -> Delegations:
+        delegations = self.targets.signed.delegations
+        assert delegations is not None
+        return delegations
+
+    def _metadata(self, role: str) -> Metadata[Any]:
+        if role in FIRST_KEYS:
+            top: Metadata[Any] = getattr(self, role)
+            return top
+        return self.roles[role]
+
+    def _sign(self, ring: KeyRing, role: str) -> dict[str, bytes]:
+        """Signs the next version of a role; gives the name and content of its file."""
+        metadata = self._metadata(role)
+        owner = self.root.signed if role in FIRST_KEYS else self.targets.signed
+        holder = owner.get_delegated_role(role)
+        signers = ring.signers(role, holder.keyids, holder.threshold)
+        if role == "root" and metadata.signed.version > 0:
+            # Boards that know only the old keys must be able to follow.
+            before = self._load("root").signed.roles["root"]
+            known = {signer.public_key.keyid for signer in signers}
+            signers += [
+                signer
+                for signer in ring.signers("root before", before.keyids, before.threshold)
+                if signer.public_key.keyid not in known
+            ]
+        now = self._now().replace(microsecond=0)
+        metadata.signed.version += 1
+        metadata.signed.expires = now + LIFETIMES.get(role, ROLE_LIFETIME)
+        if role in ("root", "timestamp"):
+            metadata.signed.unrecognized_fields["issued"] = int(now.timestamp())
+        metadata.signatures.clear()
+        for signer in signers:
+            metadata.sign(signer, append=True)
+        name = "timestamp.json" if role == "timestamp" else f"{metadata.signed.version}.{role}.json"
+        return {name: metadata.to_bytes(_SERIALIZER)}
+
+    def _load(self, role: str) -> Metadata[Any]:
+        folder = self.folder / "metadata"
+        versions = _versions(folder, role)
+        path = folder / (f"{max(versions)}.{role}.json" if versions else f"{role}.json")
+        try:
+            return Metadata.from_file(str(path))
+        except (OSError, RepositoryError) as error:
+            raise RepositoryFolderError(
+                f"{self.folder} is not a repository ({error}); make one with: voice-converters"
+                " publish start"
+            ) from error
+        except Exception as error:
+            raise RepositoryFolderError(f"{path} cannot be read ({error}).") from error
+
+    def _prune_metadata(self) -> None:
+        folder = self.folder / "metadata"
+        # Every list of keys stays: boards follow them one by one from the one they shipped with.
+        for role in ("targets", "snapshot", *self.roles):
+            for version in sorted(_versions(folder, role))[:-_KEPT_VERSIONS]:
+                (folder / f"{version}.{role}.json").unlink()
+
+
+def _meta_file(signed: Signed, content: bytes) -> MetaFile:
+    return MetaFile(signed.version, len(content), {"sha256": hashlib.sha256(content).hexdigest()})
+
+
+def _versions(folder: Path, role: str) -> list[int]:
+    names = (path.name.partition(".")[0] for path in folder.glob(f"*.{role}.json"))
+    return [int(name) for name in names if name.isdecimal()]
