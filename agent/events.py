@@ -152,6 +152,11 @@ class Health:
     """Finals that `link` has not confirmed yet."""
     rss_bytes: int
     cpu_s: float
+    slot: str = ""
+    """The model slot in use: factory, a or b; empty where releases are not installed."""
+    release: int = 0
+    slot_problem: str | None = None
+    """Why another slot is in use than the one on record."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

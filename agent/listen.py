@@ -16,12 +16,13 @@ import queue
 import select
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from agent.announcer import Announcer
 from agent.channel import Server
 from agent.clock import clock_ok, wall_ms
 from agent.config import Config
-from agent.errors import AudioError
+from agent.errors import AudioError, BundleError
 from agent.events import Command, Final, Health, Ids, Reply, Wake
 from agent.hearing.capture import Capture
 from agent.hearing.features import BLOCK, FRAME_SECONDS, SAMPLE_RATE
@@ -33,6 +34,9 @@ from agent.service.health import cpu_seconds, resident_bytes
 from agent.service.notify import Notifier
 from agent.service.watchdog import Watchdog
 
+if TYPE_CHECKING:
+    from agent.update.current import Current
+
 _LOGGER = logging.getLogger(__name__)
 
 _TURN_S = 0.5
@@ -43,6 +47,8 @@ _MOST_BLOCKS = 25
 """Heard before commands and the end are looked at again: a second of sound."""
 _MOST_COMMANDS = 16
 _FAREWELL_S = 5.0
+_LIVED_FRAMES = round(60.0 / FRAME_SECONDS)
+"""Heard so much, the models have not crashed at their start."""
 
 
 class Listener:
@@ -56,6 +62,7 @@ class Listener:
         server: Where events go; not started yet.
         ids: For sessions and messages.
         notifier: The service manager.
+        current: The slot that the models come from; None where releases are not installed.
     """
 
     def __init__(
@@ -68,8 +75,12 @@ class Listener:
         server: Server,
         ids: Ids,
         notifier: Notifier,
+        current: Current[Pipeline] | None = None,
     ) -> None:
         self._pipeline = pipeline
+        self._current = current
+        self._switch: Command | None = None
+        self._lives_at = _LIVED_FRAMES
         self._capture = capture
         self._reader = reader
         self._server = server
@@ -97,6 +108,8 @@ class Listener:
         gc.freeze()
         try:
             self._work()
+            if self._current is not None:
+                self._current.lived()
         finally:
             # Whatever ended it: what was understood before is still to be taken.
             self._notifier.stopping()
@@ -124,6 +137,7 @@ class Listener:
     def health(self) -> Health:
         """The pulse, over the time since the last one."""
         levels = self._pipeline.levels.report()
+        choice = None if self._current is None else self._current.choice
         return Health(
             time_s=round(self._pipeline.frames * FRAME_SECONDS, 3),
             wall_ms=wall_ms(),
@@ -139,6 +153,9 @@ class Listener:
             unacknowledged=self._server.unacknowledged,
             rss_bytes=resident_bytes(),
             cpu_s=round(cpu_seconds(), 3),
+            slot="" if choice is None else choice.slot,
+            release=0 if choice is None else choice.release,
+            slot_problem=None if choice is None else choice.reason,
         )
 
     def _work(self) -> None:
@@ -210,10 +227,37 @@ class Listener:
             self._notifier.alive()
         while not self._commands.empty():
             self._obey(self._commands.get_nowait())
+        if self._current is not None:
+            self._look_after(self._current)
         if now >= self._next_health:
             self._next_health = now + self._health_every_s
             self._server.send(self.health())
         self._report_trouble(now)
+
+    def _look_after(self, current: Current[Pipeline]) -> None:
+        """Notes that the models live, and exchanges them between two commands."""
+        if self._lives_at and self._processed >= self._lives_at:
+            self._lives_at = 0
+            current.lived()
+        if self._switch is None or not self._pipeline.idle:
+            return
+        command, self._switch = self._switch, None
+        began = time.monotonic()
+        try:
+            if not current.is_current():
+                following = current.load()
+                following.take_over(self._pipeline)
+                self._pipeline = following
+                self._lives_at = self._processed + _LIVED_FRAMES
+                _LOGGER.info("[%s] Switched in %.2f s.", command.id, time.monotonic() - began)
+                gc.unfreeze()
+                gc.collect()
+                gc.freeze()
+        except BundleError as error:
+            _LOGGER.error("[%s] %s: %s", command.id, type(error).__name__, error)
+        health = self.health()
+        self._server.send(health)
+        self._server.send(Reply(id=command.id, ok=True, result=plain(health)))
 
     def _report_trouble(self, now: float) -> None:
         """One line when the microphone goes wrong, one when it is well again."""
@@ -236,6 +280,8 @@ class Listener:
     def _obey(self, command: Command) -> None:
         if command.verb == "health":
             self._server.send(Reply(id=command.id, ok=True, result=plain(self.health())))
+        elif command.verb == "switch" and self._current is not None:
+            self._switch = command
         else:
             message = f"There is no command {command.verb!r}; there are health and ping."
             self._server.send(Reply(id=command.id, ok=False, message=message))

@@ -69,6 +69,19 @@ def socket_path(config: Config, state: Path) -> Path:
     return path
 
 
+def update_state(config: Config, state: Path) -> Path:
+    """Where the slots and the record of updates are.
+
+    Args:
+        config: All settings.
+        state: The state directory of this process.
+
+    Returns:
+        `update.state`, else the state directory.
+    """
+    return Path(config.update.state).expanduser() if config.update.state else state
+
+
 def device_id(config: Config) -> str:
     """The name of this board in topics.
 

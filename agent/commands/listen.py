@@ -56,22 +56,34 @@ def main(args: argparse.Namespace) -> int:
     from agent.events import PROTOCOL, Command, Hello, Ids
     from agent.hearing.capture import Capture
     from agent.hearing.features import SAMPLE_RATE
-    from agent.hearing.loading import chosen_bundle
+    from agent.hearing.loading import chosen_bundle, factory_directory
     from agent.hearing.pipeline import Pipeline
     from agent.hearing.ring_buffer import RingReader, SampleRing
     from agent.hearing.sources import parse_source
     from agent.interrupts import stopped_by_signals
     from agent.listen import Listener
     from agent.log import start_logging
-    from agent.paths import socket_path, state_directory
+    from agent.paths import socket_path, state_directory, update_state
     from agent.service.notify import Notifier
+    from agent.update.current import current_slot
 
     start_logging("listen", verbose=args.verbose)
     config = load_config(args.config)
     source = parse_source(args.source or config.audio.source)
     state = state_directory(args.state)
     ids = Ids()
-    pipeline = Pipeline(chosen_bundle(None, config), config)
+    current = None
+    if config.update.fleet:
+        # Where releases are installed, the record says which slot is used.
+        current = current_slot(
+            state=update_state(config, state),
+            own_state=state,
+            factory=factory_directory(config),
+            build=lambda bundle: Pipeline(bundle, config),
+        )
+        pipeline = current.load()
+    else:
+        pipeline = Pipeline(chosen_bundle(None, config), config)
     ring = SampleRing(round(config.audio.ring_seconds * SAMPLE_RATE))
     reader = RingReader(ring)
     capture = Capture(
@@ -102,6 +114,7 @@ def main(args: argparse.Namespace) -> int:
         server=server,
         ids=ids,
         notifier=notifier,
+        current=current,
     )
     # From the moment others can see the socket, SIGTERM must not leave it behind.
     with stopped_by_signals(listener.stop):

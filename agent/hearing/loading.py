@@ -18,11 +18,12 @@ def chosen_bundle(explicit: Path | None, config: Config) -> Bundle:
     Raises:
         BundleError: It is not whole.
     """
-    if explicit is not None:
-        return load_bundle(explicit)
-    if config.bundle.path:
-        return load_bundle(Path(config.bundle.path).expanduser())
-    return load_bundle(factory_bundle())
+    return load_bundle(factory_directory(config) if explicit is None else explicit)
+
+
+def factory_directory(config: Config) -> Path:
+    """The bundle before any update: what the configuration names, else the one that ships."""
+    return Path(config.bundle.path).expanduser() if config.bundle.path else factory_bundle()
 
 
 def load_pipeline(bundle: Path | None, config_file: Path | None, *, wake: bool) -> Pipeline:
