@@ -7,7 +7,7 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent.config import MqttConfig
 from agent.errors import MqttError
@@ -118,13 +119,13 @@ class BrokerSession:
         if not info.is_published():
             raise BrokerError(f"The broker at {self._address} does not confirm {topic}.")
 
-    def kept(self, topics: str, end: str) -> Iterator[tuple[str, bytes]]:
+    def kept(self, filters: Sequence[str], end: str) -> Iterator[tuple[str, bytes]]:
         """What the broker keeps.
 
         Args:
-            topics: A filter.
-            end: A topic that is matched by it, and that we may write. A fresh message on it comes
-                behind everything that was kept before.
+            filters: Of topics.
+            end: A topic that we may write. A fresh message on it comes behind everything that was
+                kept before.
 
         Yields:
             Topic and payload, without `end`.
@@ -133,7 +134,7 @@ class BrokerSession:
             BrokerError: The end does not come.
         """
         token = secrets.token_hex(8).encode()
-        self._client.subscribe(topics, qos=1)
+        self._client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in (*filters, end)])
         self.keep(end, token)
         while True:
             topic, body = self.next(_PATIENCE_S)
@@ -141,11 +142,11 @@ class BrokerSession:
                 yield topic, body
             elif body == token:
                 break
-        self._client.unsubscribe(topics)
+        self._client.unsubscribe([*filters, end])
 
-    def follow(self, topics: str) -> None:
-        """Begins to listen; `next` gives what comes."""
-        self._client.subscribe(topics, qos=1)
+    def follow(self, filters: Sequence[str]) -> None:
+        """Begins to listen; `waiting` gives what comes."""
+        self._client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in filters])
 
     def next(self, patience_s: float) -> tuple[str, bytes]:
         """The next message.
@@ -160,11 +161,11 @@ class BrokerSession:
             " and what we may read and write there."
         )
 
-    def waiting(self, until: Callable[[], float]) -> Iterator[tuple[str, bytes]]:
+    def waiting(self, deadline: float) -> Iterator[tuple[str, bytes]]:
         """Messages until a moment.
 
         Args:
-            until: Monotonic seconds; asked again and again.
+            deadline: Monotonic seconds.
 
         Yields:
             Topic and payload.
@@ -172,13 +173,13 @@ class BrokerSession:
         Raises:
             BrokerError: The connection broke.
         """
-        while (left := until() - time.monotonic()) > 0:
+        while (left := deadline - time.monotonic()) > 0:
             try:
                 yield self._heard.get(timeout=left)
             except queue.Empty:
-                return
-            if self._trouble:
-                raise BrokerError(f"The broker at {self._address} has gone ({self._trouble}).")
+                break
+        if self._trouble:
+            raise BrokerError(f"The broker at {self._address} has gone ({self._trouble}).")
 
     # --- in paho's thread ------------------------------------------------------------------
 
@@ -196,4 +197,7 @@ class BrokerSession:
         self._up.set()
 
     def _on_message(self, _: Client, __: Any, message: MQTTMessage) -> None:
-        self._heard.put((message.topic, bytes(message.payload)))
+        try:
+            self._heard.put((message.topic, bytes(message.payload)))
+        except UnicodeDecodeError:
+            return

@@ -82,22 +82,20 @@ def make_key(folder: Path, role: str, passphrase: bytes | None = None) -> Crypto
     return signer
 
 
-def first_keys(folder: Path, passphrase: bytes | None = None) -> dict[str, dict[str, Any]]:
+def first_keys(folder: Path, passphrase: bytes | None = None) -> None:
     """Makes all keys that a repository begins with.
 
     Args:
         folder: Where.
         passphrase: Encrypts those that stay offline; the online ones must work unattended.
 
-    Returns:
-        For each role, its public keys by id.
+    Raises:
+        KeyFileError: They cannot be written.
     """
-    keys: dict[str, dict[str, Any]] = {}
     for role, count in FIRST_KEYS.items():
         secret = passphrase if role in ("root", "targets") else None
-        made = [make_key(folder, role, secret).public_key for _ in range(count)]
-        keys[role] = {key.keyid: key for key in made}
-    return keys
+        for _ in range(count):
+            make_key(folder, role, secret)
 
 
 def key_files(folders: Iterable[Path]) -> list[KeyFile]:
@@ -124,6 +122,25 @@ class KeyRing:
         self._folders = folders
         self._passphrase = passphrase
         self._opened: dict[Path, CryptoSigner] = {}
+
+    def first_public_keys(self) -> dict[str, dict[str, Any]]:
+        """The public halves of the keys that a repository begins with, by role and id.
+
+        Raises:
+            KeyFileError: They are not all there.
+        """
+        keys: dict[str, dict[str, Any]] = {role: {} for role in FIRST_KEYS}
+        for file in key_files(self._folders):
+            if file.role in keys:
+                key = self._open(file.path).public_key
+                keys[file.role][key.keyid] = key
+        for role, count in FIRST_KEYS.items():
+            if len(keys[role]) != count:
+                raise KeyFileError(
+                    f"A repository begins with {count} keys for {role} and {len(keys[role])} were"
+                    " found; make them with: voice-converters keys make"
+                )
+        return keys
 
     def signers(self, role: str, key_ids: Iterable[str], threshold: int) -> list[CryptoSigner]:
         """The keys that sign a role.

@@ -64,7 +64,7 @@ def push(
     with BrokerSession(config, password) as broker:
         there = {
             topic: hashlib.sha256(body).digest()
-            for topic, body in broker.kept(topics.everything, topics.end)
+            for topic, body in broker.kept([topics.everything], topics.end)
         }
         sent = sent_bytes = kept = 0
         wanted: set[str] = set()

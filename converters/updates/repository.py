@@ -217,11 +217,28 @@ class Repository:
         if len(holder.keyids) < holder.threshold:
             raise RepositoryFolderError(
                 f"{role} needs {holder.threshold} keys and would have {len(holder.keyids)}; add"
-                " one with --new first."
+                " another one first."
             )
-        # What the key has signed is signed again by those that count now.
-        again = [role] if role not in ("root", "snapshot", "timestamp") else []
-        return ["root" if role in FIRST_KEYS else "targets", *(r for r in again if r != "root")]
+        if role not in FIRST_KEYS:
+            return ["targets", role]
+        return ["root", "targets"] if role == "targets" else ["root"]
+
+    def key_ids(self) -> list[tuple[str, str]]:
+        """(role, id) of every key that counts."""
+        holders = [(name, self.root.signed.roles[name]) for name in FIRST_KEYS]
+        holders += [(name, self.targets.signed.get_delegated_role(name)) for name in self.roles]
+        return [(name, key_id) for name, holder in holders for key_id in holder.keyids]
+
+    def only_key(self, role: str) -> str:
+        """The id of a role's only key.
+
+        Raises:
+            RepositoryFolderError: The role has more keys, or there is no such role.
+        """
+        ids = [key_id for name, key_id in self.key_ids() if name == role]
+        if len(ids) != 1:
+            raise RepositoryFolderError(f"{role} has {len(ids)} keys; say which with --old.")
+        return ids[0]
 
     def target_path(self, target: TargetFile) -> Path:
         """Where a target's content lies."""
