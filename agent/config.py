@@ -130,8 +130,12 @@ class UpdateConfig:
     """Signed releases of the models, over MQTT; nothing is fetched while `fleet` is empty."""
 
     fleet: str = _setting("", "whose releases are installed; empty: no updates, no slots")
+    root_file: str = _setting("", "root metadata of whoever signs the releases, `1.root.json`")
+    hardware: str = _setting("any", "this machine in a word, for releases meant only for it")
     state: str = _setting("", "state directory of `link`, where the slots are; empty: --state")
     check_seconds: int = _setting(3600, "time between two checks; a random part is added", 60)
+    bytes_per_second: int = _setting(0, "limit for receiving; 0: none", 0)
+    mirrors: bool = _setting(True, "fetch full images over https where a release says so")
     probation_seconds: int = _setting(3600, "clean hearing until a release is kept", 0, 2592000)
 
 

@@ -142,7 +142,8 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        self._record = PingPongRecord(path)
+        # `listen` is another user of the same group, and reads it.
+        self._record = PingPongRecord(path, mode=0o640)
 
     @property
     def files(self) -> tuple[Path, Path]:

@@ -35,9 +35,11 @@ class PingPongRecord:
 
     Args:
         path: Name without the `.0` and `.1` of the copies; its folder is made by `store`.
+        mode: Who may read it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, mode: int = 0o600) -> None:
+        self._mode = mode
         self._copies = (path.with_name(path.name + ".0"), path.with_name(path.name + ".1"))
 
     @property
@@ -75,8 +77,11 @@ class PingPongRecord:
         target.parent.mkdir(parents=True, exist_ok=True)
         content = _packed(sequence + 1, payload)
         is_new = not target.exists()
-        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, self._mode)
         try:
+            if is_new:
+                # Whatever the umask says: others may have to read it.
+                os.fchmod(descriptor, self._mode)
             offset = 0
             while offset < len(content):
                 offset += os.pwrite(descriptor, content[offset:], offset)
