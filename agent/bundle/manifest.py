@@ -67,6 +67,7 @@ _ROLES = {
     "predictor.tflite": "predictor",
     "joiner.tflite": "joiner",
     "tokens.txt": "tokens",
+    "language.npz": "language",
     "CARD.md": "card",
 }
 _CHUNK = 1 << 20  # bytes hashed at a time

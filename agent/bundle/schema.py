@@ -122,6 +122,10 @@ class DecoderEntry:
 
     max_symbols: int = field(default=10, metadata={"minimum": 1, "maximum": 100})
     """Most tokens that one frame may give."""
+    beam: int = field(default=1, metadata={"minimum": 1, "maximum": 64})
+    """Readings that are followed at the same time; 1: the best label in every frame."""
+    language_permille: int = field(default=0, metadata={"minimum": 0, "maximum": 5000})
+    """How much the language model counts beside the transducer, if there is one."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,15 +22,16 @@ from agent.bundle.manifest import Bundle
 from agent.bundle.runtime import Model
 from agent.config import Config
 from agent.errors import BundleFileError
+from agent.hearing.decoding import load_decoder
 from agent.hearing.encoder import Encoder
 from agent.hearing.end_pointers import EndRules
 from agent.hearing.features import BLOCK, FRAME_SECONDS, LogMel
+from agent.hearing.joint import Joint
 from agent.hearing.levels import LevelMeter
 from agent.hearing.ring_buffer import Block
 from agent.hearing.session import Session, SessionSettings
 from agent.hearing.session_events import SessionEvent, State
 from agent.hearing.transcript import Vocabulary
-from agent.hearing.transducer import Transducer
 from agent.hearing.wake_word import Detection, WakeWord, own_word, wake_settings
 
 _PADDING_S = 1.2
@@ -63,18 +64,18 @@ class Pipeline:
         manifest = bundle.manifest
         vocabulary = Vocabulary(bundle.tokens())
         self.encoder = Encoder(Model(bundle.path("encoder_slow")))
-        self.decoder = Transducer(
+        joint = Joint(
             Model(bundle.path("predictor")),
             Model(bundle.path("joiner")),
             blank=manifest.tokens.blank,
-            max_symbols=manifest.decoder.max_symbols,
         )
-        if self.decoder.labels != len(vocabulary) or self.decoder.dim != self.encoder.dim:
+        if joint.labels != len(vocabulary) or joint.dim != self.encoder.dim:
             raise BundleFileError(
                 f"The encoder gives {self.encoder.dim} numbers and the joiner takes"
-                f" {self.decoder.dim}, it has {self.decoder.labels} labels and there are"
+                f" {joint.dim}, it has {joint.labels} labels and there are"
                 f" {len(vocabulary)} tokens; restore the bundle."
             )
+        self.decoder = load_decoder(bundle, joint)
         settings = SessionSettings(
             rules=EndRules.from_config(config.session),
             context_frames=round(config.session.context_seconds / FRAME_SECONDS + 0.49),

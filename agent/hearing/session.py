@@ -59,13 +59,21 @@ class FrameEncoder(Protocol):
 
 
 class FrameDecoder(Protocol):
-    """What a session needs of `agent.hearing.transducer.Transducer`."""
+    """What a session needs of `transducer.Transducer` or `beam.BeamSearch`."""
 
-    tokens: list[Token]
-    log_prob: float
+    @property
+    def tokens(self) -> list[Token]:
+        """The labels of what is believed now, in order."""
+
+    @property
+    def log_prob(self) -> float:
+        """Natural logarithm of the probability of the path, blanks included."""
 
     def process(self, encoding: NDArray[np.float32], frame: int) -> int:
         """Number of labels emitted in a frame."""
+
+    def finish(self) -> None:
+        """No label will follow: what seldom ends an utterance may lose now."""
 
     def reset(self) -> None:
         """Starts afresh."""
@@ -286,6 +294,7 @@ class Session:
         return tokens
 
     def _finish(self, number: int, rule: Rule, before: int | None = None) -> None:
+        self._decoder.finish()
         tokens = self._tokens(before)
         final = self._final
         entry = hypothesis(self._vocabulary, tokens, self._decoder.log_prob, self.timeline)

@@ -66,6 +66,9 @@ class ScriptedDecoder:
             self.tokens.append(Token(label, frame, -0.1))
         return int(label > 0)
 
+    def finish(self) -> None:
+        pass
+
     def reset(self) -> None:
         self.tokens = []
 

@@ -13,8 +13,9 @@ import pytest
 
 from agent.bundle.runtime import Model
 from agent.errors import BundleFileError
-from agent.hearing import transducer
-from agent.hearing.transducer import PredictionTable, Token, Transducer
+from agent.hearing import joint
+from agent.hearing.joint import Joint, PredictionTable
+from agent.hearing.transducer import Token, Transducer
 from converters.export.authoring import GraphAuthor
 
 _LABELS = 4
@@ -53,7 +54,7 @@ def _log_softmax(logits: list[float], label: int) -> float:
 
 
 def test_labels_until_blank():
-    decoder = Transducer(_predictor(), _joiner())
+    decoder = Transducer(Joint(_predictor(), _joiner()))
     # Label 2 wins, and with it as the last one label 1, and with that as the last one label 2 again
     # (2 is no longer the last), and so on for ever: 10 labels at most in one frame.
     assert decoder.process(_encoding(0, 1, 2, -5), 0) == 10
@@ -67,7 +68,7 @@ def test_labels_until_blank():
 
 
 def test_log_probabilities_of_labels_and_path():
-    decoder = Transducer(_predictor(), _joiner())
+    decoder = Transducer(Joint(_predictor(), _joiner()))
     decoder.process(_encoding(0, -1, 2, -5), 7)
     emitted = _log_softmax([0, -1, 2, -5], 2)
     blank = _log_softmax([0, -1, -8, -5], 0)
@@ -78,7 +79,7 @@ def test_log_probabilities_of_labels_and_path():
 
 
 def test_a_blank_run_counts_frames_without_a_label():
-    decoder = Transducer(_predictor(), _joiner())
+    decoder = Transducer(Joint(_predictor(), _joiner()))
     runs = []
     for frame, logit in enumerate((-1, -1, 5, -1, -1)):
         decoder.process(_encoding(0, logit, -9, -9), frame)
@@ -90,7 +91,7 @@ def test_the_inputs_of_the_joiner_may_come_in_any_order():
     frames = [_encoding(*row) for row in np.random.default_rng(0).normal(0, 3, (50, _LABELS))]
     answers = []
     for swapped in (False, True):
-        decoder = Transducer(_predictor(), _joiner(swapped=swapped))
+        decoder = Transducer(Joint(_predictor(), _joiner(swapped=swapped)))
         for number, encoding in enumerate(frames):
             decoder.process(encoding, number)
         answers.append((decoder.tokens, decoder.log_prob))
@@ -100,7 +101,7 @@ def test_the_inputs_of_the_joiner_may_come_in_any_order():
 
 def test_reset_goes_back_to_the_state_after_construction():
     frames = [_encoding(*row) for row in np.random.default_rng(1).normal(0, 3, (30, _LABELS))]
-    decoder = Transducer(_predictor(), _joiner())
+    decoder = Transducer(Joint(_predictor(), _joiner()))
 
     def decode() -> tuple[list[Token], float]:
         for number, encoding in enumerate(frames):
@@ -116,7 +117,7 @@ def test_reset_goes_back_to_the_state_after_construction():
 def test_predictions_are_computed_once_and_the_table_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(transducer, "MOST_PREDICTIONS", 3)
+    monkeypatch.setattr(joint, "MOST_PREDICTIONS", 3)
     table = PredictionTable(_predictor(), _LABELS)
     pairs = [(0, 0), (0, 1), (1, 2), (0, 1), (2, 3), (3, 3), (0, 0), (1, 2)]
     for older, last in pairs:
@@ -127,7 +128,7 @@ def test_predictions_are_computed_once_and_the_table_is_bounded(
 
 
 def test_no_probability_overflows():
-    decoder = Transducer(_predictor(), _joiner())
+    decoder = Transducer(Joint(_predictor(), _joiner()))
     decoder.process(_encoding(1000, 0, 0, 0), 0)
     assert decoder.log_prob == 0.0
     decoder.process(_encoding(-1000, 1000, -1000, -1000), 1)
@@ -137,6 +138,6 @@ def test_no_probability_overflows():
 
 def test_models_that_do_not_belong_together_are_refused():
     with pytest.raises(BundleFileError, match="do not belong together"):
-        Transducer(_predictor(dim=6), _joiner())
+        Transducer(Joint(_predictor(dim=6), _joiner()))
     with pytest.raises(BundleFileError, match="predictor has the inputs"):
-        Transducer(_predictor(), _predictor())
+        Transducer(Joint(_predictor(), _predictor()))

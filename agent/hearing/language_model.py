@@ -1,0 +1,120 @@
+"""What label comes next, from the labels before: a backing-off n-gram model of characters.
+
+The predictor of the transducer sees two labels. This model sees more, and tells how much more (or
+less) likely a label becomes by seeing them:
+
+    gain(c | history) = log p(c | last n - 1 labels) - log p(c | last two labels)
+
+Added to the transducer's own score while decoding, it takes the place of a predictor with a longer
+memory: what the network has learnt about two labels is divided out instead of counted twice (the
+density ratio of McDermott et al. 2019, arXiv:2002.11268, with the predictor's context as source).
+
+In the file, every n-gram is one integer of five bits per label, oldest first, sorted by order and
+value, so that all continuations of a history lie side by side.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import zipfile
+from collections import OrderedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.errors import BundleFileError
+
+BITS = 5
+"""Per label: up to 31 labels, and one for the end."""
+LABELS = 1 << BITS
+END = LABELS - 1
+"""Stands after the last label of an utterance."""
+STEP_NATS = 1.0 / 16.0
+"""Resolution of stored log-probabilities."""
+LONGEST = 12
+"""Labels in the longest n-gram that fits into 64 bits."""
+SHORT = 3
+"""Order that the transducer's own predictor covers: a label and the two before."""
+_MOST_NGRAMS = 4_000_000
+_CACHED = 8192
+
+Floats = NDArray[np.float32]
+
+
+class LanguageModel:
+    """Gains of labels, looked up by history.
+
+    A history is an integer: the last labels, five bits each, the newest lowest; 0 at the start of
+    an utterance, where the blank (label 0) stands for what has not been said.
+
+    Args:
+        content: bytes of the file, from wherever.
+        name: of the file, for messages.
+
+    Raises:
+        BundleFileError: the file is damaged.
+    """
+
+    def __init__(self, content: bytes, name: str = "language model") -> None:
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                counts = arrays["counts"].astype(np.int64)
+                steps, log_probs = arrays["steps"], arrays["log_probs"]
+                backoffs = arrays["backoffs"]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise BundleFileError(f"{name} is damaged; restore the bundle.") from error
+        total = int(counts.sum()) if counts.ndim == 1 else -1
+        fits = (
+            counts.ndim == 1
+            and SHORT <= len(counts) <= LONGEST
+            and bool((counts > 0).all())
+            and total <= _MOST_NGRAMS
+            and all(a.shape == (total,) for a in (steps, log_probs, backoffs))
+            and steps.dtype == np.uint64
+            and log_probs.dtype == backoffs.dtype == np.uint8
+        )
+        if not fits:
+            raise BundleFileError(f"{name} is damaged; restore the bundle.")
+        self.order = len(counts)
+        bounds = np.concatenate(([0], np.cumsum(counts)))
+        parts = [slice(a, b) for a, b in itertools.pairwise(bounds)]
+        self._keys = [np.cumsum(steps[part], dtype=np.uint64) for part in parts]
+        self._log_probs = [-log_probs[part].astype(np.float32) * STEP_NATS for part in parts]
+        # A back-off weight may exceed one: stored around the middle of the byte.
+        self._backoffs = [(128.0 - backoffs[part].astype(np.float32)) * STEP_NATS for part in parts]
+        self._mask = (1 << (BITS * (self.order - 1))) - 1
+        self._cache: OrderedDict[int, Floats] = OrderedDict()
+
+    def extend(self, history: int, label: int) -> int:
+        """The history after one more label."""
+        return ((history << BITS) | label) & self._mask
+
+    def gains(self, history: int) -> Floats:
+        """float32 [32]: gain of every label (and of the end) after a history, in nats."""
+        found = self._cache.get(history)
+        if found is None:
+            short = self.log_probs(history, SHORT)
+            found = self._cache[history] = self.log_probs(history, self.order) - short
+            if len(self._cache) > _CACHED:
+                self._cache.popitem(last=False)
+        return found
+
+    def log_probs(self, history: int, order: int) -> Floats:
+        """float32 [32]: log p(label | the last order - 1 labels of the history)."""
+        # A label that was never seen at all is as rare as the file can say.
+        found = np.full(LABELS, -255.0 * STEP_NATS, np.float32)
+        found[self._keys[0].astype(np.intp)] = self._log_probs[0]
+        for n in range(1, order):
+            context = history & ((1 << (BITS * n)) - 1)
+            keys = self._keys[n - 1]
+            at = int(keys.searchsorted(np.uint64(context)))
+            if at == len(keys) or int(keys[at]) != context:
+                break
+            first, last = self._keys[n].searchsorted(
+                np.array([context << BITS, (context + 1) << BITS], np.uint64)
+            )
+            found += self._backoffs[n - 1][at]
+            labels = (self._keys[n][first:last] & np.uint64(LABELS - 1)).astype(np.intp)
+            found[labels] = self._log_probs[n][first:last]
+        return found
