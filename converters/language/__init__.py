@@ -1,0 +1,1 @@
+"""The language model of labels: counted from the text generator, stored for the board."""
