@@ -27,6 +27,11 @@ COMMANDS = (
     _Command("train-asr", "train the streaming recogniser"),
     _Command("export", "turn trained weights into a model bundle"),
     _Command("evaluate", "measure a bundle on synthetic and real speech"),
+    _Command("diff", "make the diff from one bundle to another, or measure diffs"),
+    _Command("apply", "apply a diff to a bundle, as a board does"),
+    _Command("keys", "make, list and replace the keys that sign releases"),
+    _Command("publish", "sign releases and publish them to the broker"),
+    _Command("fleet", "see who runs what; halt or resume a rollout"),
     _Command("cache", "list or prune what is kept on disk"),
 )
 

@@ -78,7 +78,9 @@ class RetainedReader:
         self._number = 0
         self._heard: queue.Queue[_Message | str] = queue.Queue(_QUEUED)
         self._address = f"{config.host}:{config.port or (8883 if config.tls else 1883)}"
-        self._client = self._new_client(client_id, password)
+        self._client_id = client_id
+        self._password = password
+        self._client = self._new_client()
 
     def __enter__(self) -> Self:
         """Connects.
@@ -86,6 +88,8 @@ class RetainedReader:
         Raises:
             UnreachableError: Nobody answers, or we are refused.
         """
+        self._heard = queue.Queue(_QUEUED)
+        self._client = self._new_client()
         try:
             check_host(self._config.host)
             if (tls := tls_context(self._config)) is not None:
@@ -123,6 +127,8 @@ class RetainedReader:
         trace: TracebackType | None,
     ) -> None:
         """Ends the connection."""
+        # paho calls it an error when its loop finds that the connection was ended on purpose.
+        self._client.disable_logger()
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -192,10 +198,10 @@ class RetainedReader:
 
     # --- in paho's thread ------------------------------------------------------------------
 
-    def _new_client(self, client_id: str, password: str | None) -> BoundedClient:
+    def _new_client(self) -> BoundedClient:
         client = BoundedClient(
             CallbackAPIVersion.VERSION2,
-            client_id=client_id,
+            client_id=self._client_id,
             protocol=MQTTv5,
             # Whoever is thrown out ends here; the next check makes a new connection.
             reconnect_on_failure=False,
@@ -205,7 +211,7 @@ class RetainedReader:
         client.enable_logger(_LOGGER.getChild("paho"))
         client.connect_timeout = self._timeout_s
         if self._config.username:
-            client.username_pw_set(self._config.username, password)
+            client.username_pw_set(self._config.username, self._password)
 
         def on_connect(
             _: Client, __: Any, ___: ConnectFlags, reason: ReasonCode, ____: Properties | None

@@ -97,7 +97,7 @@ class Slots:
         Returns:
             The active slot, or the best one that takes its place, with all reasons.
         """
-        reasons = []
+        reasons: list[str] = []
         factory = self.factory_release()
         order = [record.active, record.previous, *SLOTS, FACTORY]
         for slot in dict.fromkeys(order):

@@ -1,7 +1,8 @@
 """A release on trial: its own self-test, in a process that cannot hurt anybody.
 
-The process has a limit on its memory, a deadline for the whole trial, no standard input, and a group
-of its own that is killed as one. Only what it has measured is judged, see `agent.update.verdict`.
+The process has a limit on its memory, a deadline for the whole trial, no standard input, and a
+group of its own that is killed as one. Only what it has measured is judged, see
+`agent.update.verdict`.
 
 Running time is the CPU time of the recognition. It is measured for the bundle in use as well, on
 the same board at the same hour; a release that seems slow is measured once more, because somebody

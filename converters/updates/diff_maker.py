@@ -151,6 +151,8 @@ class _Weights:
     cells: list[NDArray[np.int64]] = field(default_factory=list)
     amounts: list[NDArray[np.int16]] = field(default_factory=list)
     total: int = 0
+    hashed: bool = False
+    """At least one matrix is hashed."""
 
     def add(self, matrix: Matrix, before: NDArray[np.int16], after: NDArray[np.int16]) -> None:
         difference = after - before
@@ -227,7 +229,9 @@ class _Maker:
             literals += recipe.literals
         plan = write_plan(sorted(self._before.keys() - self._after.keys()), plans)
         changes = weights.changes()
-        buckets = Buckets(self._hashed.seed, self._hashed.values) if self._hashed else None
+        buckets = None
+        if self._hashed is not None and weights.hashed:
+            buckets = Buckets(self._hashed.seed, self._hashed.values)
         packed_plan = varint(len(plan)) + pack(plan)
         packed_literals = pack(bytes(literals))
         coded_weights = write_weights(changes, buckets)
@@ -307,6 +311,7 @@ class _Maker:
                 Kind.HASHED if hashes else Kind.SPARSE, matrix.offset, matrix.rows, matrix.columns
             )
             weights.add(matrix, before, after)
+            weights.hashed |= hashes is not None
             done = matrix.end
         recipe.positional(old[done:], new[done:], done)
 

@@ -107,7 +107,7 @@ class Repository:
         if (folder / "metadata").exists():
             raise RepositoryFolderError(f"{folder} already holds a repository; name a new folder.")
         when = now().replace(microsecond=0)
-        root = Root(version=0, expires=when, consistent_snapshot=True)
+        root = Root(expires=when, consistent_snapshot=True)
         for role, keys in key_ids.items():
             for key in keys.values():
                 root.add_key(key, role)
@@ -115,11 +115,13 @@ class Repository:
         self = cls.__new__(cls)
         self.folder, self._now = folder, now
         self.root = Metadata(root)
-        self.targets = Metadata(Targets(version=0, expires=when))
+        self.targets = Metadata(Targets(expires=when))
         self.targets.signed.delegations = Delegations(keys={}, roles={})
-        self.snapshot = Metadata(Snapshot(version=0, expires=when))
-        self.timestamp = Metadata(Timestamp(version=0, expires=when))
+        self.snapshot = Metadata(Snapshot(expires=when))
+        self.timestamp = Metadata(Timestamp(expires=when))
         self.roles = {}
+        for metadata in (self.root, self.targets, self.snapshot, self.timestamp):
+            metadata.signed.version = 0  # signing counts up
         self.commit(ring, "root", "targets")
         return self
 
@@ -184,7 +186,8 @@ class Repository:
             role, [], 1, terminating=True, paths=[f"{model}/{hardware}/*"]
         )
         self.targets.signed.add_key(key, role)
-        self.roles[role] = Metadata(Targets(version=0, expires=self._now().replace(microsecond=0)))
+        self.roles[role] = Metadata(Targets(expires=self._now().replace(microsecond=0)))
+        self.roles[role].signed.version = 0
         return role
 
     def replace_key(self, role: str, *, old: str | None, new: Any | None) -> list[str]:

@@ -21,9 +21,9 @@ from agent.update.sparse_diff import MOST_CHANGES, RowMap
 from agent.update.weight_changes import HASHED, SPARSE, VALUES_IN_BLOCK
 
 _CLASSES_TRIED = (1, 2, 3, 4)
-# Three bytes of each lane carry nothing: this bounds the loss to half a percent. More lanes than
-# that would not be noticed, fewer would make boards slower.
-_BYTES_PER_LANE = 700
+# Three bytes of each lane carry nothing: this bounds the loss to a quarter of a percent. Fewer
+# lanes would hardly make diffs smaller, and boards slower.
+_BYTES_PER_LANE = 1200
 
 
 @dataclass(frozen=True)

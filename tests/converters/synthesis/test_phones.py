@@ -64,8 +64,8 @@ def test_every_engine_tells_its_phones(engine: str, voice: str, tmp_path: Path):
     assert said[-1] == "k"
     # The vowel of "stop" is louder than the closure of its p: the times are right.
     begins = [0.0, *(segment.end_s for segment in speech.segments)]
-    loudness = {}
+    loudness: dict[str, float] = {}
     for begin, segment in zip(begins, speech.segments, strict=False):
         part = speech.samples[int(begin * 16_000) : int(segment.end_s * 16_000)].astype(float)
-        loudness.setdefault(segment.phone, np.mean(part**2) if len(part) else 0.0)
+        loudness.setdefault(segment.phone, float(np.mean(part**2)) if len(part) else 0.0)
     assert loudness["aa"] > 10 * loudness["p"]
