@@ -39,11 +39,11 @@ def test_the_table_is_the_designs() -> None:
 
 
 def test_a_fleet_has_topics_of_its_own() -> None:
-    fleet = FleetTopics(prefix="va", fleet="home")
-    assert fleet.metadata("1.root.json") == "va/ota/home/tuf/1.root.json"
-    assert fleet.chunk("ab.3.diff", 7) == "va/ota/home/t/ab.3.diff/7"
-    assert fleet.end == "va/ota/home/tuf/_end"
-    assert fleet.everything == "va/ota/home/#"
+    fleet = FleetTopics(prefix="va", fleet="village")
+    assert fleet.metadata("1.root.json") == "va/ota/village/tuf/1.root.json"
+    assert fleet.chunk("ab.3.diff", 7) == "va/ota/village/t/ab.3.diff/7"
+    assert fleet.end == "va/ota/village/tuf/_end"
+    assert fleet.everything == "va/ota/village/#"
     with pytest.raises(ConfigError, match=r"update\.fleet"):
         FleetTopics(prefix="va", fleet="a/b")
 

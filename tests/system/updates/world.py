@@ -29,7 +29,7 @@ from converters.updates.repository import Repository
 from tests.agent.mqtt.broker import Broker
 
 BEGINNING = dt.datetime(2026, 12, 1, 12, tzinfo=dt.UTC)
-FLEET = "home"
+FLEET = "village"
 MODEL = "toy"
 DAY = dt.timedelta(days=1)
 
