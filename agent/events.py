@@ -156,7 +156,11 @@ class Health:
     """The model slot in use: factory, a or b; empty where releases are not installed."""
     release: int = 0
     slot_problem: str | None = None
-    """Why another slot is in use than the one on record."""
+    """Why another slot is in use than the record named when the models were loaded."""
+    missed_slot: str = ""
+    """The slot that the record named then."""
+    missed_release: int = 0
+    """And its release."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,11 +20,12 @@ from typing import Any, Protocol
 from agent import __version__
 from agent.channel import Client
 from agent.errors import MalformedMessageError
-from agent.events import Ack, Command, Event, Final, Partial, Reply, Speculative
+from agent.events import Ack, Command, Event, Final, Health, Partial, Reply, Speculative
 from agent.mqtt.outbox import Outbox
 from agent.mqtt.signals import Connected, Delivered, Received, Rejected, Signal
 from agent.mqtt.topics import ROW_OF_EVENT, Topics, payload, read_request
 from agent.service.notify import Notifier
+from agent.update.watch import Watch
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Link:
         boot_id: Of this process.
         partials: Whether words are published while they are spoken.
         notifier: The service manager.
+        watch: Starts the updater; None where releases are not installed.
 
     Attributes:
         failures: How many turns ended in an error that nothing was prepared for.
@@ -88,6 +90,7 @@ class Link:
         boot_id: str,
         partials: bool = True,
         notifier: Notifier | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self._channel = channel
         self._outbox = outbox
@@ -96,6 +99,9 @@ class Link:
         self._boot_id = boot_id
         self._partials = partials
         self._notifier = notifier or Notifier()
+        self._watch = watch
+        self._switch_id = f"{boot_id}-switch-"
+        self._told: dict[str, Any] | None = None
         self._next_sign = 0.0
         self._started = time.monotonic()
         self._not_before: dict[str, float] = {}
@@ -119,6 +125,8 @@ class Link:
             self._guarded_turn(0.05)
         if waiting := len(self._outbox):
             _LOGGER.info("%d results wait for the next start.", waiting)
+        if self._watch is not None:
+            self._watch.close()
         self._sink.close(self.state("offline"))
         self._outbox.close()
         self._channel.close()
@@ -163,10 +171,19 @@ class Link:
             self._channel.reconnect()
         self._publish_results()
         self._announce()
+        if self._watch is not None:
+            self._look_after_updates(self._watch)
         self._show_life()
 
     def _from_listen(self, event: Event) -> None:
-        if isinstance(event, Final):
+        if self._watch is not None and isinstance(event, Health):
+            server = self._channel.server
+            self._watch.note(event, "" if server is None else server.boot_id)
+        if isinstance(event, Reply) and event.id.startswith(self._switch_id):
+            # We asked; nobody else wants to know.
+            if not event.ok:
+                _LOGGER.error("SlotError: `listen` does not switch: %s", event.message)
+        elif isinstance(event, Final):
             if self._outbox.put(event.id, payload(event)):
                 self._acknowledge(event.id)
         elif isinstance(event, (Partial, Speculative)) and not self._partials:
@@ -178,6 +195,7 @@ class Link:
         match happened:
             case Connected():
                 self._announced = None
+                self._told = None
             case Delivered(key):
                 self._not_before.pop(key, None)
                 self._pauses.pop(key, None)
@@ -222,6 +240,24 @@ class Link:
         ):
             self._announced = listening
 
+    def _look_after_updates(self, watch: Watch) -> None:
+        """Starts the updater when it is time, tells the broker, and has `listen` switch."""
+        now = time.monotonic()
+        if self._channel.server is None:
+            watch.deaf()
+        watch.turn(now)
+        transaction = watch.wanted_switch(now)
+        if transaction is not None:
+            _LOGGER.info("[%s] `listen` is asked to switch.", transaction)
+            self._channel.send(Command(id=self._switch_id + transaction, verb="switch"))
+        told = watch.status()
+        if (
+            self._sink.connected
+            and told != self._told
+            and self._sink.publish("update", payload(told))
+        ):
+            self._told = told
+
     def _show_life(self) -> None:
         """Only a loop that comes round without an error gets here."""
         now = time.monotonic()
@@ -254,6 +290,16 @@ class Link:
                 "waiting": len(self._outbox),
             }
             self._reply(Reply(id=request.id, ok=True, result=result))
+        elif verb == "check_update":
+            ok, message = (
+                (False, "This board gets no updates: update.fleet is empty.")
+                if self._watch is None
+                else self._watch.check_now(time.monotonic())
+            )
+            self._reply(Reply(id=request.id, ok=ok, message=message))
+        elif verb == "switch":
+            # What a board runs is never up to whoever may publish.
+            self._reply(Reply(id=request.id, ok=False, message="That is not for the network."))
         elif not self._channel.send(
             Command(id=request.id, verb=verb, arguments=request.arguments or {})
         ):

@@ -109,7 +109,7 @@ class Listener:
         try:
             self._work()
             if self._current is not None:
-                self._current.lived()
+                self._current.ended()
         finally:
             # Whatever ended it: what was understood before is still to be taken.
             self._notifier.stopping()
@@ -156,6 +156,8 @@ class Listener:
             slot="" if choice is None else choice.slot,
             release=0 if choice is None else choice.release,
             slot_problem=None if choice is None else choice.reason,
+            missed_slot="" if self._current is None else self._current.named[0],
+            missed_release=0 if self._current is None else self._current.named[1],
         )
 
     def _work(self) -> None:

@@ -17,6 +17,19 @@ _SEVERITY = {
 }
 
 
+_context = ""
+
+
+def set_log_context(text: str) -> None:
+    """Puts something in front of every line of this process from now on.
+
+    Args:
+        text: Such as the id of an update; empty for nothing.
+    """
+    global _context  # noqa: PLW0603 - the log is one for the whole process as well
+    _context = text
+
+
 class _Formatter(logging.Formatter):
     def __init__(self, program: str) -> None:
         super().__init__("%(message)s")
@@ -25,6 +38,8 @@ class _Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
+        if _context:
+            text = f"[{_context}] {text}"
         if self._journal:
             return f"<{_SEVERITY.get(record.levelno, 6)}>{text}"
         return f"{self._program}: {record.levelname.lower()}: {text}"

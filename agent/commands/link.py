@@ -78,6 +78,11 @@ def main(args: argparse.Namespace) -> int:
             )
         else:
             sink = Console()
+        watch = None
+        if config.update.fleet and config.mqtt.host:
+            from agent.update.watch import watch_updates
+
+            watch = watch_updates(config, args.config, state)
         link = Link(
             channel=channel,
             outbox=Outbox(
@@ -89,6 +94,7 @@ def main(args: argparse.Namespace) -> int:
             topics=topics,
             boot_id=boot_id,
             partials=config.mqtt.publish_partials,
+            watch=watch,
         )
         with stopped_by_signals(link.stop):
             link.run()

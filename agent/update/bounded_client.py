@@ -1,7 +1,7 @@
 """Reads what a broker keeps, one topic at a time, and believes nothing about how much comes.
 
     with RetainedReader(config, client_id="va-kitchen-update", password=None, end=end) as reader:
-        reader.read("va/ota/village/tuf/timestamp.json")     # bytes, or None: there is no such thing
+        reader.read("va/ota/village/tuf/timestamp.json")  # bytes, or None: there is no such thing
 
 MQTT cannot say that a topic has no retained message. So every question asks for two topics in one
 packet: the wanted one and `end`, which always has something. When that has come and the wanted one

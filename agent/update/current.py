@@ -20,7 +20,7 @@ from agent.bundle.manifest import Bundle, load_bundle
 from agent.errors import BundleError
 from agent.update.journal import FACTORY, Journal, Record, Step
 from agent.update.slots import Choice, Slots
-from agent.update.starts import MOST_STARTS, Starts
+from agent.update.starts import Starts
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ class Current(Generic[Models]):
 
     Attributes:
         choice: The slot in use; None before `load`.
+        named: Slot and release that the record named when it was loaded.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Current(Generic[Models]):
         self._starts = starts
         self._build = build
         self.choice: Choice | None = None
+        self.named: tuple[str, int] = ("", 0)
 
     def load(self) -> Models:
         """Loads the active slot, or the best one that can be loaded instead.
@@ -68,6 +70,7 @@ class Current(Generic[Models]):
                 avoid[choice.slot] = f"slot {choice.slot} cannot be loaded: {error}"
                 continue
             self.choice = choice
+            self.named = self._named(record)
             if choice.reason:
                 _LOGGER.error("SlotError: slot %s is used, because %s.", choice.slot, choice.reason)
             _LOGGER.info("Slot %s, release %d.", choice.slot, choice.release)
@@ -75,11 +78,12 @@ class Current(Generic[Models]):
 
     def is_current(self) -> bool:
         """True if the record still names the bundle in use."""
-        record = self._journal.load()
-        entry = record.entry(record.active)
-        release = self._slots.factory_release() if entry is None else entry.release
         used = self.choice
-        return used is not None and (used.slot, used.release) == (record.active, release)
+        return used is not None and (used.slot, used.release) == self._named(self._journal.load())
+
+    def _named(self, record: Record) -> tuple[str, int]:
+        entry = record.entry(record.active)
+        return record.active, self._slots.factory_release() if entry is None else entry.release
 
     def lived(self) -> None:
         """The slot has been heard with for a while."""
@@ -88,16 +92,19 @@ class Current(Generic[Models]):
         except OSError as error:
             _LOGGER.warning("That this start lived cannot be noted (%s).", error.strerror)
 
+    def ended(self) -> None:
+        """It was heard with to the end, and the end is in order."""
+        try:
+            self._starts.ended()
+        except OSError as error:
+            _LOGGER.warning("That this start ended cannot be noted (%s).", error.strerror)
+
     def _failed_starts(self, record: Record) -> dict[str, str]:
         entry = record.entry(record.active)
         if record.step != Step.PROBATION.value or entry is None:
             return {}
-        failed = self._starts.failed(entry.digest)
-        if failed < MOST_STARTS:
-            return {}
-        return {
-            record.active: f"release {entry.release} was started {failed} times and never lived"
-        }
+        problem = self._starts.problem(entry.digest)
+        return {} if problem is None else {record.active: f"release {entry.release} {problem}"}
 
     def _count_start(self, record: Record, choice: Choice) -> None:
         entry = record.entry(choice.slot)

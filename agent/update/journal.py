@@ -112,6 +112,12 @@ class Record:
     """Copy of the floor, for whoever only reads."""
     refused: tuple[Refusal, ...] = ()
     failure: Failure | None = None
+    received: int = 0
+    """Bytes that were there when receiving was begun last; more by now is progress."""
+    model: str = ""
+    """Name of the bundle, for whoever only reads."""
+    factory_release: int = 0
+    """Release of the bundle that ships, for whoever only reads."""
     checked_ms: int = 0
     """Last time that the metadata was fresh."""
     stale: bool = False

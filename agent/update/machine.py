@@ -23,7 +23,6 @@ The record decides what the board runs, so the commit and the roll-back are one 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -38,6 +37,7 @@ from agent.errors import (
     UpdateError,
 )
 from agent.update.floor import Floor
+from agent.update.heard import Heard
 from agent.update.journal import FACTORY, Journal, Record, Step, shortened
 from agent.update.release import Release, TrialLimits
 from agent.update.selection import select
@@ -67,18 +67,6 @@ class Source(Protocol):
 
 Trial = Callable[[Path, Path, TrialLimits], None]
 """Tries a bundle against the one in use, within limits; raises TrialError."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Heard:
-    """What `listen` says about the slot it runs."""
-
-    slot: str = ""
-    release: int = 0
-    clean_s: int = 0
-    """Seconds of hearing with this release since it was last told."""
-    problem: str = ""
-    """Why it does not run the active slot, or no longer can."""
 
 
 class Machine:
@@ -134,6 +122,11 @@ class Machine:
         """What holds now."""
         return self._transaction.record
 
+    @property
+    def under_way(self) -> bool:
+        """True while a release is on its way into a slot."""
+        return self._transaction.step in UNDER_WAY
+
     def run(self, heard: Heard | None = None) -> Record:
         """Everything there is to do now: what was cut off, and what is new.
 
@@ -161,13 +154,22 @@ class Machine:
             heard: What `listen` says.
         """
         choice = self._slots.choose(self.record)
+        now = (self.record.active, choice.release)
+        missed = bool(heard.problem) and (heard.missed_slot, heard.missed_release) == now
         if choice.slot != self.record.active:
             self._transaction.leave(choice.reason or "", choice.slot)
         elif self._transaction.step is Step.PROBATION:
-            if heard.problem:
+            if missed:
                 self._leave_for_good(SlotError(heard.problem))
-            elif (heard.slot, heard.release) == (self.record.active, choice.release):
+            elif (heard.slot, heard.release) == now:
                 self._transaction.note(clean_s=self.record.clean_s + heard.clean_s)
+        elif missed and self.record.active != FACTORY:
+            # It was good once: an agent or a library has changed, and nobody blames the release.
+            other = self._slots.choose(self._transaction.without_active())
+            self._transaction.leave(heard.problem, other.slot)
+        self._transaction.note(
+            model=self._slots.factory_name(), factory_release=self._slots.factory_release()
+        )
         self._end_probation()
 
     def check(self) -> None:
@@ -206,11 +208,11 @@ class Machine:
         while (step := transaction.step) in UNDER_WAY:
             try:
                 release = transaction.release()
-                if self.record.attempts >= MOST_ATTEMPTS:
+                if self.record.attempts >= MOST_ATTEMPTS and not self._advanced(release):
                     raise UnfinishedError(
                         f"The step {step} was begun {self.record.attempts} times and never ended."
                     )
-                transaction.attempt()
+                transaction.attempt(self._received(release))
                 following = self._actions[step](release)
             except (UpdateError, BundleError, OSError) as error:
                 if not self._after_failure(step, error):
@@ -222,10 +224,21 @@ class Machine:
     def roll_back(self) -> None:
         """Goes back to the slot before, because an operator says so; the release is refused."""
         why = SlotError("An operator rolled it back.")
-        if self._transaction.step in UNDER_WAY:
+        if self.under_way:
             self._transaction.drop(why)
         if self.record.active != FACTORY:
             self._leave_for_good(why)
+
+    def _advanced(self, release: Release) -> bool:
+        """True if receiving was cut off again and again, but each time a little later."""
+        receiving = self._transaction.step is Step.RECEIVE
+        return receiving and self._received(release) > self.record.received
+
+    def _received(self, release: Release) -> int:
+        try:
+            return target_path(self._downloads, release).stat().st_size
+        except OSError:
+            return 0
 
     # --- the steps -------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.bundle.schema import LARGEST_MANIFEST, parse_manifest
+from agent.bundle.schema import LARGEST_MANIFEST, Manifest, parse_manifest
 from agent.errors import BundleError, ManifestError
 from agent.update.bundle_files import bundle_digest, digest_files
 from agent.update.journal import FACTORY, SLOTS, Record
@@ -81,11 +81,20 @@ class Slots:
 
     def factory_release(self) -> int:
         """Release of the bundle that ships; 0 if its manifest cannot be read."""
+        manifest = self._factory_manifest()
+        return 0 if manifest is None else manifest.release
+
+    def factory_name(self) -> str:
+        """Name of the bundle that ships; empty if its manifest cannot be read."""
+        manifest = self._factory_manifest()
+        return "" if manifest is None else manifest.name
+
+    def _factory_manifest(self) -> Manifest | None:
         try:
             with (self._factory / "manifest.json").open("rb") as stream:
-                return parse_manifest(stream.read(LARGEST_MANIFEST + 1)).release
+                return parse_manifest(stream.read(LARGEST_MANIFEST + 1))
         except (OSError, ManifestError):
-            return 0
+            return None
 
     def choose(self, record: Record, *, avoid: dict[str, str] | None = None) -> Choice:
         """The slot to run.

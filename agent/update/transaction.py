@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from agent.errors import SlotError, UnfinishedError
+from agent.log import set_log_context
 from agent.records import RecordError, plain, read_record
 from agent.update.journal import (
     FACTORY,
@@ -51,6 +52,7 @@ class Transaction:
         self._journal = journal
         self._clock = clock
         self.record = journal.load()
+        set_log_context(self.record.transaction)
 
     @property
     def step(self) -> Step:
@@ -75,18 +77,26 @@ class Transaction:
             transaction=secrets.token_hex(6),
             attempts=0,
             rounds=0,
+            received=0,
             candidate=plain(release),
             failure=None,
         )
+        set_log_context(self.record.transaction)
         self.say("Release %d begins: %s.", release.release, release.target)
 
     def renew(self, release: Release) -> None:
         """The same target, as the metadata describe it now."""
         self.note(candidate=plain(release))
 
-    def attempt(self) -> None:
-        """A step is begun, perhaps once more."""
-        self._store(attempts=self.record.attempts + 1)
+    def attempt(self, received: int) -> None:
+        """A step is begun, perhaps once more.
+
+        Args:
+            received: Bytes of the release that are here.
+        """
+        more = received > self.record.received
+        attempts = 1 if more else self.record.attempts + 1
+        self._store(attempts=attempts, received=received)
 
     def enter(self, step: Step) -> None:
         """The step before has ended well; this one is next."""
@@ -99,7 +109,7 @@ class Transaction:
 
     def receive_again(self) -> None:
         """What was received is damaged."""
-        self._store(step=Step.RECEIVE.value, attempts=0, rounds=self.record.rounds + 1)
+        self._store(step=Step.RECEIVE.value, attempts=0, received=0, rounds=self.record.rounds + 1)
 
     def wait(self, error: Exception) -> None:
         """The network or the broker does not give what the step needs; it is begun again later."""
@@ -193,8 +203,8 @@ class Transaction:
             self._store(**changes)
 
     def say(self, text: str, *arguments: object) -> None:
-        """A log line, with the transaction's id."""
-        _LOGGER.info("[%s] " + text, self.record.transaction or "-", *arguments)  # noqa: G003
+        """A log line; like every other of this process, it has the transaction's id in front."""
+        _LOGGER.info(text, *arguments)
 
     def _leave(self, old: str, new: str, **changes: Any) -> None:
         emptied: dict[str, Any] = {} if old == FACTORY else {old: None}

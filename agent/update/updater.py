@@ -25,8 +25,9 @@ from agent.errors import BusyError, ConfigError, ManifestError, SlotError
 from agent.paths import device_id
 from agent.update.broker_source import BrokerSource
 from agent.update.floor import Floor
-from agent.update.journal import Journal, Record
-from agent.update.machine import Heard, Machine, Source, Trial
+from agent.update.heard import Heard
+from agent.update.journal import FACTORY, Journal, Record
+from agent.update.machine import Machine, Source, Trial
 from agent.update.slots import Slots
 from agent.update.storage import make_folder
 from agent.update.trial import try_bundle
@@ -61,6 +62,32 @@ def look_for_updates(config: Config, state: Path, factory: Path, heard: Heard) -
             return machine(config, state, factory, floor, source).run(heard)
         finally:
             source.close()
+
+
+def roll_back(config: Config, state: Path, factory: Path) -> Record:
+    """Goes back to the slot before, because an operator says so.
+
+    Args:
+        config: All settings.
+        state: The state directory of `link`.
+        factory: The bundle before any update.
+
+    Returns:
+        What holds afterwards.
+
+    Raises:
+        BusyError: An updater runs.
+        SlotError: There is nothing to go back from, or the record cannot be written.
+    """
+    manifest = factory_manifest(factory)
+    with updater_lock(state):
+        floor = board_floor(state, manifest)
+        source = BrokerSource(config, state / "update" / "tuf", floor, manifest.name)
+        board = machine(config, state, factory, floor, source)
+        if board.record.active == FACTORY and not board.under_way:
+            raise SlotError("The bundle that ships is in use; there is nothing to go back from.")
+        board.roll_back()
+        return board.record
 
 
 def machine(

@@ -20,8 +20,9 @@ from agent.bundle.manifest import write_manifest
 from agent.errors import TrialError, UnreachableError
 from agent.update.bundle_files import bundle_digest, digest_files
 from agent.update.floor import Floor
+from agent.update.heard import Heard
 from agent.update.journal import Journal, Record
-from agent.update.machine import Heard, Machine
+from agent.update.machine import Machine
 from agent.update.release import Release, TrialLimits
 from agent.update.slots import Slots
 from converters.updates.diff_maker import make_diff

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from agent.errors import ExpiredError, SignatureError, TamperedError, UnreachableError
+from agent.update.heard import Heard
 from agent.update.journal import FACTORY, Journal, Refusal, Step
-from agent.update.machine import MOST_ATTEMPTS, Heard
+from agent.update.machine import MOST_ATTEMPTS
 from tests.agent.update.board import CHUNK, Board
 
 
@@ -255,13 +256,19 @@ class TestProbation:
 
     def test_a_problem_rolls_back_and_refuses(self, board):
         problem = "release 2 was started 3 times and never lived"
-        record = board.check(Heard(slot=FACTORY, release=1, problem=problem))
+        record = board.check(_missed("a", 2, problem))
         assert (record.step, record.active, board.running()) == ("idle", FACTORY, (FACTORY, 1))
         assert record.refuses(2, "whatever")
         assert record.failure is not None
         assert (record.failure.step, record.failure.message) == ("probation", problem)
         assert board.floor().release == 1
         assert board.check().step == "idle"
+
+    def test_a_problem_of_another_slot_is_no_news(self, board):
+        """`listen` may have fallen back long ago, and not loaded anything since."""
+        for slot, release in (("b", 2), ("a", 1), ("", 0)):
+            assert board.check(_missed(slot, release, "slot cannot be loaded")).step == "probation"
+        assert board.record().refused == ()
 
     def test_nothing_newer_is_begun_before_it_ends(self, board):
         board.publish(3)
@@ -275,9 +282,26 @@ class TestProbation:
         board.publish(3)
         board.check()
         assert board.running() == ("b", 3)
-        board.check(Heard(slot="a", release=2, problem="slot b cannot be loaded"))
+        board.check(_missed("b", 3, "slot b cannot be loaded"))
         _slot_of(2, "a", board)
         assert board.floor().release == 2
+
+
+def _missed(slot: str, release: int, problem: str) -> Heard:
+    """What `listen` says that could not load a slot, and so runs the factory's."""
+    return Heard(
+        slot=FACTORY, release=1, problem=problem, missed_slot=slot, missed_release=release
+    )
+
+
+def test_a_release_that_was_kept_and_cannot_be_loaded_any_more_is_left_without_blame(board):
+    board.publish(2)
+    board.check()
+    board.source.offers.clear()
+    record = board.check(_missed("a", 2, "slot a cannot be loaded"))
+    assert (record.active, record.refused, board.running()) == (FACTORY, (), (FACTORY, 1))
+    assert record.failure is not None
+    assert record.failure.message == "slot a cannot be loaded; slot factory takes its place."
 
 
 class TestFlippedBits:

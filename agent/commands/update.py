@@ -1,0 +1,125 @@
+"""`voice-agent update`: what runs here, look for a new release now, or go back to the one before.
+
+    voice-agent update status            which release runs in which slot, and how it went
+    voice-agent update check             looks for updates now, and installs what is found
+    voice-agent update rollback          back to the slot before; the release is refused from now on
+
+`link` looks for updates by itself; it notices what these commands do, and has `listen` switch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent.update.journal import Record
+
+HELP = "what runs here; look for updates now; go back to the release before"
+
+_PR_SET_PDEATHSIG = 1
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments.
+
+    Args:
+        parser: The command's parser.
+    """
+    parser.add_argument("action", choices=("status", "check", "rollback"))
+    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file")
+    parser.add_argument("--state", type=Path, metavar="DIR", help="state directory of `link`")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    # What `link` gives to the updater on its standard input.
+    parser.add_argument("--heard", action="store_true", help=argparse.SUPPRESS)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Does what is asked, and prints what holds then.
+
+    Args:
+        args: The parsed arguments.
+
+    Returns:
+        The exit status: 1 if a check brought nothing that it should have brought.
+
+    Raises:
+        ConfigError: The configuration cannot be used, or the state belongs to another user.
+        UpdateError: Another update is under way, or the record cannot be written.
+    """
+    from agent.config import load_config
+    from agent.paths import state_directory, update_state
+    from agent.update.journal import Journal
+
+    config = load_config(args.config)
+    if args.action == "status":
+        # Also for whoever may only read it.
+        state = args.state or update_state(config, state_directory(None))
+        _print(Journal(state / "update" / "journal").load(), config.update.hardware, args.json)
+        return 0
+
+    from agent.hearing.loading import factory_directory
+    from agent.log import start_logging
+    from agent.update.heard import LARGEST_HEARD, Heard, read_heard
+    from agent.update.updater import look_for_updates, roll_back
+
+    state = state_directory(args.state) if args.state else update_state(config, state_directory())
+    _check_owner(state)
+    start_logging("update")
+    if args.action == "rollback":
+        record = roll_back(config, state, factory_directory(config))
+        _print(record, config.update.hardware, args.json)
+        return 0
+    heard = Heard()
+    if args.heard:
+        _belong_to_parent()
+        heard = read_heard(sys.stdin.buffer.read(LARGEST_HEARD))
+    before = Journal(state / "update" / "journal").load()
+    record = look_for_updates(config, state, factory_directory(config), heard)
+    if args.heard:
+        # What went wrong is on record, and `link` publishes it.
+        return 0
+    _print(record, config.update.hardware, args.json)
+    failed = record.failure is not None and record.failure != before.failure
+    return 1 if failed or record.trouble else 0
+
+
+def _print(record: Record, hardware: str, as_json: bool) -> None:
+    from agent.update.heard import Heard
+    from agent.update.status import lines_of, status_of
+
+    if as_json:
+        print(json.dumps(status_of(record, Heard(), hardware=hardware), ensure_ascii=False))
+        return
+    for what, how in lines_of(record):
+        print(f"{what:<9}{how}".rstrip())
+
+
+def _check_owner(state: Path) -> None:
+    """What root writes here, `link` could not replace any more."""
+    import pwd
+
+    from agent.errors import ConfigError
+
+    owner = state.stat().st_uid
+    if os.geteuid() == owner:
+        return
+    try:
+        name = pwd.getpwuid(owner).pw_name
+    except KeyError:
+        name = str(owner)
+    raise ConfigError(f"{state} belongs to {name}; run this as that user: sudo -u {name} ...")
+
+
+def _belong_to_parent() -> None:
+    """Ends with `link`, and never takes the processor from whoever listens."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    with contextlib.suppress(OSError):
+        os.nice(10)
