@@ -18,7 +18,18 @@ from types import ModuleType
 from agent import __version__
 from agent.errors import ConfigError, VoiceAgentError
 
-COMMANDS = ("run", "listen", "link", "transcribe", "wake", "bench", "config")
+COMMANDS = (
+    "run",
+    "listen",
+    "link",
+    "transcribe",
+    "wake",
+    "replay",
+    "meter",
+    "bench",
+    "config",
+    "update",
+)
 """In the order of the help text; each is a module of `agent.commands`."""
 
 _DESCRIPTION = "Offline voice agent: wake word, streaming recognition, results over MQTT."

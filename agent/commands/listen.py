@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from agent.hearing.sources import Source, SourceName
 
 HELP = "hear and recognise; the process with the microphone, which has no network"
 
@@ -57,6 +52,7 @@ def main(args: argparse.Namespace) -> int:
     from agent.hearing.capture import Capture
     from agent.hearing.features import SAMPLE_RATE
     from agent.hearing.loading import chosen_bundle, factory_directory
+    from agent.hearing.opening import open_source
     from agent.hearing.pipeline import Pipeline
     from agent.hearing.ring_buffer import RingReader, SampleRing
     from agent.hearing.sources import parse_source
@@ -87,7 +83,7 @@ def main(args: argparse.Namespace) -> int:
     ring = SampleRing(round(config.audio.ring_seconds * SAMPLE_RATE))
     reader = RingReader(ring)
     capture = Capture(
-        _opener(source),
+        lambda: open_source(source),
         ring,
         paced=not args.fast,
         reopen_seconds=(config.audio.reopen_min_seconds, config.audio.reopen_max_seconds),
@@ -130,22 +126,3 @@ def main(args: argparse.Namespace) -> int:
             server.close()
             notifier.close()
     return 0
-
-
-def _opener(source: SourceName) -> Callable[[], Source]:
-    """Makes the source, loading only what this kind needs."""
-
-    def open_source() -> Source:
-        if source.kind == "file":
-            from agent.hearing.audio_file import AudioFile
-
-            return AudioFile(Path(source.name))
-        if source.kind == "stdin":
-            from agent.hearing.sources import RawStream
-
-            return RawStream()
-        from agent.hearing.microphone import Microphone
-
-        return Microphone(source.name)
-
-    return open_source
