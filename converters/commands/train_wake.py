@@ -68,7 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="time for the training itself (default: %(default)s)",
     )
     add("--steps", type=int, help="exact number of steps, in place of --minutes")
-    add("--channels", type=int, default=48, help="width of the network (default: %(default)s)")
+    add("--channels", type=int, default=64, help="width of the network (default: %(default)s)")
     add("--seed", type=int, default=1)
 
 

@@ -98,7 +98,7 @@ class Augmenter:
             end_hop: end of the word (or of the speech).
             rng: the source of all choices.
         """
-        speed = float(np.clip(rng.normal(1.0, 0.09), 0.8, 1.25))
+        speed = float(np.clip(rng.normal(1.0, 0.11), 0.78, 1.3))
         count = int(len(samples) / speed)
         x = np.interp(np.arange(count) * speed, np.arange(len(samples)), samples)
         x = x.astype(np.float32)

@@ -23,7 +23,7 @@ from converters.wake.augmentation import Augmenter
 from converters.wake.recordings import Role
 from converters.wake.utterances import Samples, Utterance, word_bounds
 
-BANK_VERSION = 2
+BANK_VERSION = 3
 """Raised when the same utterances would give other rows."""
 PIECE_S = 15.0
 """Long recordings are cut to this, so that one recording meets several rooms and voices."""

@@ -32,7 +32,7 @@ from converters.synthesis.phones import PHONES
 class WakeConfig:
     """Shape of the network."""
 
-    channels: int = 48
+    channels: int = 64
     dropout: float = 0.1
     """Share of a block's inner channels that training hides."""
     dilations: tuple[int, ...] = (1, 2, 4, 8, 2, 1)

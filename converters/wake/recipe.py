@@ -7,6 +7,7 @@ long recordings few. Utterances of the tuning set never reach the bank.
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from converters.wake.feature_bank import Entry, Planned
 from converters.wake.recordings import Recording, Role
 from converters.wake.utterances import Utterance, read_audio, real_utterances
 
-_MOST_COPIES = 24
+_MOST_COPIES = 60
 _COPY_BUDGET = {
     # (role, real): utterances that the copies should add up to
     (Role.POSITIVE, True): 5000,
@@ -87,14 +88,20 @@ def _thinned(tuning: list[Utterance]) -> list[Utterance]:
 
 def plan_bank(training: Sequence[Utterance]) -> list[Planned]:
     """How many copies of each utterance the bank holds."""
-    counts: dict[tuple[Role, bool], int] = {}
+    spoken: Counter[tuple[Role, bool, str]] = Counter()
     for utterance in training:
+        spoken[utterance.role, utterance.real, utterance.speaker] += 1
+    # A speaker counts by the square root of what he said: who recorded a thousand sentences
+    # would otherwise drown all the others, and it is voices that a small network lacks.
+    weights = [spoken[u.role, u.real, u.speaker] ** -0.5 for u in training]
+    totals: dict[tuple[Role, bool], float] = {}
+    for utterance, weight in zip(training, weights, strict=True):
         kind = (utterance.role, utterance.real)
-        counts[kind] = counts.get(kind, 0) + 1
+        totals[kind] = totals.get(kind, 0.0) + weight
     plan = []
-    for utterance in training:
+    for utterance, weight in zip(training, weights, strict=True):
         kind = (utterance.role, utterance.real)
-        copies = round(_COPY_BUDGET.get(kind, 0) / counts[kind])
+        copies = round(_COPY_BUDGET.get(kind, 0) * weight / totals[kind])
         plan.append(Planned(utterance, min(max(copies, 1), _MOST_COPIES)))
     return plan
 

@@ -3,10 +3,13 @@
 Let ``d`` be the time from a word's end to a frame's end, in hops of 10 ms. The answer is
 
     d <  -8           no: the word may still turn into another
-    -8 <= d <   4     either: right at its end nobody can say
-     4 <= d <  28     yes, for six frames, so that a mean over a few of them stays high
-    28 <= d <  40     either: the answer fades
-    d >= 40           no
+    -8 <= d <   8     either: right at its end nobody can say
+     8 <= d <  32     yes, for six frames, so that a mean over a few of them stays high
+    32 <= d <  44     either: the answer fades
+    d >= 44           no
+
+Answering 80 ms after the end rather than 40 costs nobody anything (the sound is kept) and lets the
+network hear how the word's last phone ends, which it else has to guess.
 
 A frame that two words claim takes "yes" before "either" before "no".
 """
@@ -20,7 +23,7 @@ from numpy.typing import NDArray
 
 from agent.hearing.features import HOPS_PER_FRAME
 
-EARLY_HOPS, YES_HOPS, FADE_HOPS, NO_HOPS = -8, 4, 28, 40
+EARLY_HOPS, YES_HOPS, FADE_HOPS, NO_HOPS = -8, 8, 32, 44
 
 
 def frame_targets(

@@ -46,11 +46,11 @@ class Schedule:
     warm_up: int = 200
     decay: float = 0.03
     """AdamW's weight decay."""
-    average: float = 0.998
-    """Decay of the moving average; 500 steps of memory."""
+    average: float = 0.999
+    """Decay of the moving average; 1000 steps of memory."""
     negative_weight: float = 3.0
     """Weight of a "no" frame at the end of the run; 1 at its start, linear between."""
-    phone_weight: float = 0.05
+    phone_weight: float = 0.2
     """Weight of the phones beside the word."""
     evaluations: int = 16
     """Evaluations on the tuning set in the whole run; mining happens at some of them."""

@@ -8,11 +8,11 @@ from converters.wake.targets import frame_targets
 
 def test_one_word_by_hand():
     # The word ends at hop 20. Frame t ends at hop 4 (t + 1), so its delay is 4 t - 16:
-    # t      0   1   2   3   4   5   6   7   8   9  10  11  12  13  14
-    # delay -16 -12 -8  -4   0   4   8  12  16  20  24  28  32  36  40
-    target, weight = frame_targets(15, [20.0])
-    assert target.tolist() == [0] * 5 + [1] * 6 + [0] * 4
-    assert weight.tolist() == [1, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0, 1]
+    # t      0   1   2   3   4   5   6   7   8   9  10  11  12  13  14  15
+    # delay -16 -12 -8  -4   0   4   8  12  16  20  24  28  32  36  40  44
+    target, weight = frame_targets(16, [20.0])
+    assert target.tolist() == [0] * 6 + [1] * 6 + [0] * 4
+    assert weight.tolist() == [1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0, 1]
 
 
 def test_no_word_means_no_everywhere():
@@ -24,11 +24,11 @@ def test_no_word_means_no_everywhere():
 def test_yes_beats_the_early_zone_of_the_next_word():
     # Second word ends 12 hops after the first: its early frames are still the first one's yes.
     target, weight = frame_targets(20, [20.0, 32.0])
-    assert target[5:11].tolist() == [1] * 6
-    assert weight[5:11].all()
-    # and its own yes frames run on: delay 4..28 after hop 32 are frames 8..13
-    assert target[8:14].all()
-    assert not target[14:].any()
+    assert target[6:12].tolist() == [1] * 6
+    assert weight[6:12].all()
+    # and its own yes frames run on: delay 8..32 after hop 32 are frames 9..14
+    assert target[9:15].all()
+    assert not target[15:].any()
 
 
 @pytest.mark.parametrize("phase", [0.0, 1.0, 2.0, 3.0])
