@@ -33,7 +33,7 @@ def status_of(record: Record, heard: Heard, *, hardware: str) -> dict[str, Any]:
         "model": record.model,
         "hardware": hardware,
         "slot": heard.slot or record.active,
-        "release": heard.release if heard.slot else running_release(record),
+        "release": (heard.release if heard.slot else running_release(record)) or None,
         "problem": heard.problem or None,
         "stage": record.step,
         "transaction": record.transaction,

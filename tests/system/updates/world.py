@@ -87,7 +87,10 @@ class Operator:
 
     def add(self, number: int, name: str = MODEL, **terms: Any) -> list[Made]:
         """Signs a release of a bundle that is made for it."""
-        directory = write_release(self.folder / "bundles", number, name=name)
+        return self.add_bundle(write_release(self.folder / "bundles", number, name=name), **terms)
+
+    def add_bundle(self, directory: Path, **terms: Any) -> list[Made]:
+        """Signs a release of a bundle that exists."""
         return add_release(
             self.repository,
             self.ring,
@@ -223,14 +226,15 @@ class World:
     Args:
         folder: For everything.
         broker: A real mosquitto, running.
+        now: When it begins; agents that are processes have the clock of this machine.
     """
 
-    def __init__(self, folder: Path, broker: Broker) -> None:
+    def __init__(self, folder: Path, broker: Broker, now: dt.datetime = BEGINNING) -> None:
         self.folder = folder
         self.broker = broker
         self.config = dataclasses.replace(Config().mqtt, host="127.0.0.1", port=broker.port)
         self.topics = FleetTopics(prefix="va", fleet=FLEET)
-        self.operator = Operator(folder / "operator", self.config)
+        self.operator = Operator(folder / "operator", self.config, now)
         self._boards = 0
 
     def board(self, **options: Any) -> Board:
