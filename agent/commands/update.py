@@ -37,8 +37,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file")
     parser.add_argument("--state", type=Path, metavar="DIR", help="state directory of `link`")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    # What `link` gives to the updater on its standard input.
-    parser.add_argument("--heard", action="store_true", help=argparse.SUPPRESS)
+    # From `link`: its process id; what it has heard is on standard input.
+    parser.add_argument("--heard", type=int, metavar="PID", help=argparse.SUPPRESS)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -58,6 +58,8 @@ def main(args: argparse.Namespace) -> int:
     from agent.paths import state_directory, update_state
     from agent.update.journal import Journal
 
+    if args.heard is not None:
+        _belong_to(args.heard)
     config = load_config(args.config)
     if args.action == "status":
         # Also for whoever may only read it.
@@ -78,12 +80,11 @@ def main(args: argparse.Namespace) -> int:
         _print(record, config.update.hardware, args.json)
         return 0
     heard = Heard()
-    if args.heard:
-        _belong_to_parent()
+    if args.heard is not None:
         heard = read_heard(sys.stdin.buffer.read(LARGEST_HEARD))
     before = Journal(state / "update" / "journal").load()
     record = look_for_updates(config, state, factory_directory(config), heard)
-    if args.heard:
+    if args.heard is not None:
         # What went wrong is on record, and `link` publishes it.
         return 0
     _print(record, config.update.hardware, args.json)
@@ -118,8 +119,11 @@ def _check_owner(state: Path) -> None:
     raise ConfigError(f"{state} belongs to {name}; run this as that user: sudo -u {name} ...")
 
 
-def _belong_to_parent() -> None:
+def _belong_to(parent: int) -> None:
     """Ends with `link`, and never takes the processor from whoever listens."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        # It has ended before the kernel was asked to tell us.
+        sys.exit(1)
     with contextlib.suppress(OSError):
         os.nice(10)

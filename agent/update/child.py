@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -33,7 +34,7 @@ class UpdaterChild:
     def __init__(self, state: Path, config: Path | None, *, longest_s: float = _LONGEST_S) -> None:
         named = [] if config is None else ["--config", str(config)]
         self._command = [
-            *(sys.executable, "-m", "agent.cli", "update", "check", "--heard"),
+            *(sys.executable, "-m", "agent.cli", "update", "check", "--heard", str(os.getpid())),
             *("--state", str(state), *named),
         ]
         self._longest_s = longest_s

@@ -1,9 +1,9 @@
 """A board without a network: real slots, a real record, releases from a folder of the test.
 
-    board = Board(tmp_path)                       # runs release 1, the factory's
-    two = board.publish(2)                        # a full image; or publish(2, base=1) for a diff
-    board.check()                                 # the real state machine
-    assert board.running() == ("a", 2)
+board = Board(tmp_path)                       # runs release 1, the factory's
+two = board.publish(2)                        # a full image; or publish(2, base=1) for a diff
+board.check()                                 # the real state machine
+assert board.running() == ("a", 2)
 """
 
 from __future__ import annotations

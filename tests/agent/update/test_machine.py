@@ -289,9 +289,7 @@ class TestProbation:
 
 def _missed(slot: str, release: int, problem: str) -> Heard:
     """What `listen` says that could not load a slot, and so runs the factory's."""
-    return Heard(
-        slot=FACTORY, release=1, problem=problem, missed_slot=slot, missed_release=release
-    )
+    return Heard(slot=FACTORY, release=1, problem=problem, missed_slot=slot, missed_release=release)
 
 
 def test_a_release_that_was_kept_and_cannot_be_loaded_any_more_is_left_without_blame(board):

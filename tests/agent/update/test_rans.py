@@ -16,7 +16,9 @@ def _array(numbers: list[int]) -> np.ndarray:
     return np.array(numbers, np.int64)
 
 
-def _decode(states: np.ndarray, words: list[np.ndarray], segments: list[Segment]) -> list[list[int]]:
+def _decode(
+    states: np.ndarray, words: list[np.ndarray], segments: list[Segment]
+) -> list[list[int]]:
     decoder = RansDecoder(states.copy(), _ENOUGH)
     tables = [(DecodingTable(s.frequencies), len(s.symbols)) for s in segments]
     decoded = decoder.decode(tables, np.concatenate(words))
@@ -82,32 +84,43 @@ def test_size_is_the_entropy() -> None:
     assert entropy < size < 1.01 * entropy
 
 
-def _coded() -> tuple[np.ndarray, np.ndarray, DecodingTable]:
+def _coded() -> tuple[np.ndarray, np.ndarray, Segment]:
     symbols = np.random.default_rng(1).integers(0, 5, 400)
-    table = frequencies(choose_levels(np.bincount(symbols)))
-    states, words = encode([Segment(symbols, table)], 4)
-    return states, words[0], DecodingTable(table)
+    segment = Segment(symbols, frequencies(choose_levels(np.bincount(symbols))))
+    states, words = encode([segment], 4)
+    return states, words[0], segment
 
 
 def test_too_few_words() -> None:
-    states, words, table = _coded()
+    states, words, segment = _coded()
     with pytest.raises(MalformedDiffError, match="too short"):
-        RansDecoder(states, _ENOUGH).decode([(table, 400)], words[:-1])
+        _decode(states, [words[:-1]], [segment])
 
 
 def test_too_many_words() -> None:
-    states, words, table = _coded()
+    states, words, segment = _coded()
     with pytest.raises(MalformedDiffError, match="too long"):
-        RansDecoder(states, _ENOUGH).decode([(table, 400)], np.append(words, words[:1]))
+        _decode(states, [words, words[:1]], [segment])
 
 
-def test_a_flipped_bit_shows_at_the_end() -> None:
-    states, words, table = _coded()
-    words[50] ^= 1
-    decoder = RansDecoder(states, _ENOUGH)
-    with pytest.raises(MalformedDiffError):
-        decoder.decode([(table, 400)], words)
-        decoder.finish()
+def test_most_flipped_bits_show() -> None:
+    """As too few words, too many, or states that do not return to where the encoder began.
+
+    A flip may also turn one of the last symbols into another one and change nothing else; the
+    digest of the result is there for these.
+    """
+    states, words, segment = _coded()
+    missed = 0
+    for bit in range(16 * len(words)):
+        damaged = words.copy()
+        damaged[bit // 16] ^= 1 << bit % 16
+        try:
+            decoded = _decode(states, [damaged], [segment])
+        except MalformedDiffError:
+            continue
+        assert decoded != [segment.symbols.tolist()]
+        missed += 1
+    assert missed < 16 * len(words) / 50
 
 
 def test_an_impossible_state() -> None:

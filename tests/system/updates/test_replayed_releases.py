@@ -66,6 +66,22 @@ def test_rollback_after_torn_state(world: World) -> None:
     assert board.releases() == [2, 1]
 
 
+@pytest.mark.parametrize(
+    "torn", [("timestamp.json",), ("timestamp.json", "snapshot.json")], ids="+".join
+)
+def test_rollback_after_torn_metadata(world: World, torn: tuple[str, ...]) -> None:
+    world.operator.publish(1)
+    old = world.operator.metadata()
+    world.operator.now += dt.timedelta(hours=1)
+    world.operator.publish(2)
+    board = world.board()
+    board.check()
+    board.lose_metadata(*torn)
+    world.overwrite({"timestamp.json": old["timestamp.json"]})
+    with pytest.raises(RollbackError):
+        board.check()
+
+
 @pytest.mark.parametrize("torn", [0, 1])
 def test_rollback_after_torn_state_and_one_torn_copy_of_the_floor(world: World, torn: int) -> None:
     world.operator.publish(1)
@@ -175,7 +191,9 @@ def test_downgrade_to_an_older_valid_release(world: World) -> None:
     assert board.releases() == [2]
 
 
-@pytest.mark.parametrize("what", ["timestamp.json", "2.snapshot.json", "2.targets.json", "1.toy-any.json"])
+@pytest.mark.parametrize(
+    "what", ["timestamp.json", "2.snapshot.json", "2.targets.json", "1.toy-any.json"]
+)
 def test_broker_withholds_a_file(world: World, what: str) -> None:
     world.operator.publish(1)
     assert what in world.operator.metadata()
@@ -191,8 +209,10 @@ def test_broker_withholds_everything(world: World) -> None:
     board = world.board()
     board.check()
     world.blank()
+    board.timeout_s = 0.5
     with pytest.raises(AbsentError):
         board.check()
+    board.timeout_s = 5.0
     world.broker.kill()
     with pytest.raises(UnreachableError):
         board.check()

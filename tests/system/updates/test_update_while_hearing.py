@@ -161,8 +161,9 @@ def _understood(tmp_path: Path, bundle: Path, voice: Voice) -> list[str]:
             listen = stack.listen()
             listen.say(voice.sound)
             until(
-                lambda: len((stack.folder / "results").read_text().splitlines())
-                >= len(voice.texts),
+                lambda: (
+                    len((stack.folder / "results").read_text().splitlines()) >= len(voice.texts)
+                ),
                 "the results of the other bundle",
             )
             listen.kill()

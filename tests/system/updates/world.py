@@ -155,6 +155,7 @@ class Board:
         self.hardware = hardware
         self.factory_release = factory_release
         self.built_s = int(built.timestamp()) if built else 0
+        self.timeout_s = 5.0
         self.left_out: list[tuple[str, str]] = []
 
     @property
@@ -174,7 +175,12 @@ class Board:
     def trust(self) -> Iterator[Trust]:
         """As the child that checks for updates has it: everything from disk, a new connection."""
         fetcher = MqttFetcher(
-            self.config, fleet=FLEET, client_id="va-board-update", password=None, grace_s=0.05
+            self.config,
+            fleet=FLEET,
+            client_id="va-board-update",
+            password=None,
+            timeout_s=self.timeout_s,
+            grace_s=0.05,
         )
         with fetcher:
             yield Trust(
@@ -206,10 +212,14 @@ class Board:
         """Numbers on offer, without repetition."""
         return list(dict.fromkeys(release.release for release in self.check()))
 
-    def lose_metadata(self) -> None:
-        """What a power cut may leave when files were never synced: nothing, or torn files."""
+    def lose_metadata(self, *names: str) -> None:
+        """What a power cut may leave when files were never synced: nothing, or torn files.
+
+        Args:
+            *names: Which files; none: all.
+        """
         for path in self.metadata.rglob("*.json"):
-            if not path.is_symlink():
+            if not path.is_symlink() and path.name in (names or (path.name,)):
                 path.write_bytes(b"")
 
     def copy(self, folder: Path) -> Board:
