@@ -60,6 +60,7 @@ from agent.update.bundle_files import (
     digest_files,
 )
 from agent.update.byte_reader import ByteReader
+from agent.update.diff_base import open_base
 from agent.update.diff_plan import LARGEST_PLAN, FilePlan, Kind, Piece, Plan
 from agent.update.packed_bytes import Unpacker
 from agent.update.sparse_diff import RowMap
@@ -139,24 +140,19 @@ def apply_diff(stream: BinaryIO, base: Path, result: Path) -> tuple[FileDigest, 
         header = _read_header(reader)
         plan_size = reader.varint(LARGEST_PLAN, "bytes of plan")
         unpacker = Unpacker(reader)
-        plan = Plan(unpacker.take(plan_size))
-        unpacker.finish()
         literals = Unpacker(reader)
-        present = {file.path: file for file in _digest_base(base)}
-        if bundle_digest(present.values()) != header.base_sha256:
-            raise BaseMismatchError(
-                f"{base} is not the bundle that the diff starts from; use a diff from its release,"
-                " or a full image."
-            )
-        matrices = plan.check({path: file.length for path, file in present.items()})
+        known = open_base(base, header.base_sha256)
+        plan = Plan(unpacker.take(plan_size), known)
+        unpacker.finish()
+        matrices = plan.check()
         if result.exists() and bundle_paths(result):
             raise DiffStorageError(f"{result} is not empty; name an empty folder.")
         changes = WeightChanges(reader, RowMap(matrices)) if matrices else None
         writer = _Writer(base, result, literals, changes)
         written = [writer.make(file, plan.pieces(index)) for index, file in enumerate(plan.files)]
-        untouched = present.keys() - set(plan.removed) - {file.path for file in plan.files}
+        untouched = known.lengths.keys() - set(plan.removed) - {file.path for file in plan.files}
         written += [
-            writer.make(FilePlan(path, path), iter([Piece(Kind.COPY, present[path].length)]))
+            writer.make(FilePlan(path, path), iter([Piece(Kind.COPY, known.lengths[path])]))
             for path in sorted(untouched)
         ]
         literals.finish()
@@ -191,15 +187,6 @@ def _read_header(reader: ByteReader) -> DiffHeader:
     reader.take(reader.varint(_LARGEST_EXTENSION, "bytes of extension"))
     base, result = reader.take(32).hex(), reader.take(32).hex()
     return DiffHeader(version, base, result, reader.varint(LARGEST_BUNDLE, "bytes of result"))
-
-
-def _digest_base(base: Path) -> tuple[FileDigest, ...]:
-    try:
-        return digest_files(base)
-    except BundleFileError as error:
-        if isinstance(error.__cause__, OSError):
-            raise
-        raise BaseMismatchError(f"The base is no bundle: {error}") from error
 
 
 def _check_result(written: list[FileDigest], header: DiffHeader) -> None:
@@ -245,6 +232,7 @@ class _Writer:
         if piece.kind is Kind.SEEK:
             source.seek(piece.amount, os.SEEK_CUR)
         elif piece.kind is Kind.DIGEST:
+            source.seek(piece.moved, os.SEEK_CUR)
             yield self._digests[piece.amount].encode()
         else:
             for start in range(0, piece.made, CHUNK):

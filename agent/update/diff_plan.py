@@ -10,7 +10,10 @@ cursor that starts at 0; a piece is a varint of kind + 8 * amount, two of them w
     4 sparse    amount rows of int8 weights, then columns; changed by the sparse changes
     5 hashed    the same, changed by the hashed changes first
     6 digest    the SHA-256, as 64 hexadecimal digits, of the result file of index amount, which
-                must come earlier in the plan; so a manifest that only lists new sums costs nothing
+                must come earlier in the plan, in the place of as many bytes of the source; so a
+                manifest that only lists new sums costs next to nothing
+    7 listed    the next amount matrices that the base's manifest lists for the source (see
+                agent.update.diff_base), each a copy of the bytes before it and a sparse piece
 
 The plan itself is
 
@@ -20,25 +23,26 @@ The plan itself is
         source    u8   0 none, 1 the base file of the same path, 2 another one, whose path follows
         pieces    varint, then so many pieces
 
-where a path is a varint, its length, and UTF-8. Base files that are neither removed nor made anew
-are copied as they are; they cost nothing. Matrices are addressed as (offset, rows, columns) through
-the cursor, so nobody who applies a diff needs to understand a model file.
+A path is a varint n: n > 0 is file n of the base, counted from 1 in the order of their paths; 0 is
+followed by another varint, the path's length, and the path in ASCII. Base files that are neither
+removed nor made anew are copied as they are; they cost nothing. Matrices are addressed as (offset,
+rows, columns) through the cursor, so nobody who applies a diff needs to understand a model file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from agent.bundle.schema import LARGEST_BUNDLE, LARGEST_FILE, MOST_FILES, safe_path
-from agent.errors import BaseMismatchError, DiffLimitError, MalformedDiffError, UnsupportedDiffError
-from agent.update.byte_reader import ByteReader, varint
+from agent.errors import BaseMismatchError, DiffLimitError, MalformedDiffError
+from agent.update.byte_reader import ByteReader
+from agent.update.diff_base import MOST_COLUMNS, Base
 
 LARGEST_PLAN = 256 * 1024  # bytes
-MOST_COLUMNS = 1 << 16
 MOST_MATRICES = 4096
 
 _LONGEST_PATH = 200
@@ -55,6 +59,7 @@ class Kind(IntEnum):
     SPARSE = 4
     HASHED = 5
     DIGEST = 6
+    LISTED = 7
 
 
 class Piece(NamedTuple):
@@ -62,7 +67,7 @@ class Piece(NamedTuple):
 
     kind: Kind
     amount: int
-    """Bytes; signed bytes to move by; rows; index of a file."""
+    """Bytes; signed bytes to move by; rows; index of a file; matrices."""
     columns: int = 0
     """Of a matrix."""
 
@@ -73,7 +78,7 @@ class Piece(NamedTuple):
 
     @property
     def made(self) -> int:
-        """Bytes that it adds to the result."""
+        """Bytes that it adds to the result; `listed` pieces have become others before."""
         if self.is_matrix:
             return self.amount * self.columns
         if self.kind is Kind.DIGEST:
@@ -83,7 +88,7 @@ class Piece(NamedTuple):
     @property
     def moved(self) -> int:
         """Bytes that the cursor moves by."""
-        return 0 if self.kind in (Kind.INSERT, Kind.DIGEST) else self.made or self.amount
+        return 0 if self.kind is Kind.INSERT else self.made or self.amount
 
 
 @dataclass(frozen=True)
@@ -93,32 +98,14 @@ class FilePlan:
     path: str
     source: str | None
     """Path in the base; None if it is made of what the diff brings along alone."""
-    pieces: Sequence[Piece] = ()
-    """For writing only; a plan that was read yields them with `Plan.pieces`."""
-
-
-def write_plan(removed: Sequence[str], files: Sequence[FilePlan]) -> bytes:
-    """A plan as bytes."""
-    parts = [varint(len(removed)), *(_path(path) for path in removed), varint(len(files))]
-    for file in files:
-        parts.append(_path(file.path))
-        if file.source in (None, file.path):
-            parts.append(b"\0" if file.source is None else b"\1")
-        else:
-            assert file.source is not None
-            parts += [b"\2", _path(file.source)]
-        parts.append(varint(len(file.pieces)))
-        for kind, amount, columns in file.pieces:
-            if kind is Kind.SEEK:
-                amount = 2 * amount if amount >= 0 else -2 * amount - 1
-            parts.append(varint(kind + 8 * amount))
-            if kind in (Kind.SPARSE, Kind.HASHED):
-                parts.append(varint(columns))
-    return b"".join(parts)
 
 
 class Plan:
     """A plan that was read; consistent in itself, and with the base after `check`.
+
+    Args:
+        content: The plan.
+        base: What it starts from.
 
     Attributes:
         removed: Paths of base files that the result does not have.
@@ -127,20 +114,20 @@ class Plan:
     Raises:
         MalformedDiffError: It is damaged.
         DiffLimitError: It makes more than a bundle may hold.
-        UnsupportedDiffError: It has pieces of an unknown kind.
     """
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, base: Base) -> None:
         reader = ByteReader.over(content)
         self._content = content
+        self._base = base
         self._starts: list[int] = []
-        self.removed = [_read_path(reader) for _ in range(reader.varint(MOST_FILES, "files"))]
+        self.removed = [self._path(reader) for _ in range(reader.varint(MOST_FILES, "files"))]
         self.files: list[FilePlan] = []
         for _ in range(reader.varint(MOST_FILES, "files")):
-            path, origin = _read_path(reader), reader.byte()
+            path, origin = self._path(reader), reader.byte()
             if origin > 2:
                 raise MalformedDiffError("The plan of the diff names an impossible source.")
-            source = (None, path, None)[origin] if origin < 2 else _read_path(reader)
+            source = (None, path, None)[origin] if origin < 2 else self._path(reader)
             self.files.append(FilePlan(path, source))
             self._starts.append(reader.position)
             for _ in _read_pieces(reader):
@@ -152,16 +139,23 @@ class Plan:
             raise MalformedDiffError("The plan of the diff names a file twice.")
 
     def pieces(self, index: int) -> Iterator[Piece]:
-        """The pieces of a file, read as they are asked for."""
+        """The pieces of a file, read as they are asked for.
+
+        Raises:
+            MalformedDiffError: The base's manifest lists fewer matrices.
+        """
         reader = ByteReader.over(self._content)
         reader.position = self._starts[index]
-        return _read_pieces(reader)
+        cursor = 0
+        for piece in _read_pieces(reader):
+            whole = [piece]
+            if piece.kind is Kind.LISTED:
+                whole = self._listed(self.files[index].source, cursor, piece.amount)
+            cursor += sum(part.moved for part in whole)
+            yield from whole
 
-    def check(self, base: Mapping[str, int]) -> list[tuple[int, int]]:
+    def check(self) -> list[tuple[int, int]]:
         """Compares the plan with the base.
-
-        Args:
-            base: Length in bytes of every file, by path.
 
         Returns:
             Rows and columns of all matrices, in the order of the plan.
@@ -171,6 +165,7 @@ class Plan:
             MalformedDiffError: A piece reaches beyond its file, or a file is also a folder.
             DiffLimitError: The result has too many, too large files or too many matrices.
         """
+        base = self._base.lengths
         made = {file.path for file in self.files}
         gone = made.union(self.removed)
         for path in [*self.removed, *(file.source for file in self.files if file.source)]:
@@ -198,7 +193,7 @@ class Plan:
             length += piece.made
             if not 0 <= cursor <= source:
                 raise MalformedDiffError(
-                    f"The diff reaches beyond the end of {self.files[index].source}."
+                    f"The diff reaches beyond the end of what {self.files[index].path} is made of."
                 )
             if piece.kind is Kind.DIGEST and piece.amount >= index:
                 raise MalformedDiffError("The diff wants the sum of a file that is not made yet.")
@@ -208,17 +203,32 @@ class Plan:
                 raise DiffLimitError(f"The diff makes {self.files[index].path} too large.")
         return length
 
+    def _listed(self, source: str | None, cursor: int, count: int) -> list[Piece]:
+        following = self._base.listed(source or "", cursor)
+        if not 0 < count <= len(following):
+            raise MalformedDiffError("The diff counts on matrices that the base does not list.")
+        pieces = []
+        for matrix in following[:count]:
+            pieces += [Piece(Kind.COPY, matrix.offset - cursor), Piece(Kind.SPARSE, *matrix[1:])]
+            cursor = matrix.end
+        return pieces
+
+    def _path(self, reader: ByteReader) -> str:
+        number = reader.varint(len(self._base.paths), "files of the base")
+        if number:
+            return self._base.paths[number - 1]
+        encoded = reader.take(reader.varint(_LONGEST_PATH, "bytes in a path"))
+        path = encoded.decode("ascii", "replace")
+        if not safe_path(path):
+            raise MalformedDiffError("The diff names a file outside the bundle.")
+        return path
+
 
 def _read_pieces(reader: ByteReader) -> Iterator[Piece]:
     for _ in range(reader.varint(LARGEST_PLAN, "pieces")):
         number = reader.varint(8 * LARGEST_FILE * 2, "bytes in a piece")
         amount = number >> 3
-        try:
-            kind = Kind(number & 7)
-        except ValueError as error:
-            raise UnsupportedDiffError(
-                "The diff has a piece that this agent does not know; update the agent."
-            ) from error
+        kind = Kind(number & 7)
         columns = 0
         if kind is Kind.SEEK:
             amount = -(amount + 1) // 2 if amount & 1 else amount // 2
@@ -227,16 +237,3 @@ def _read_pieces(reader: ByteReader) -> Iterator[Piece]:
             if not amount * columns:
                 raise MalformedDiffError("The diff has a matrix without weights.")
         yield Piece(kind, amount, columns)
-
-
-def _path(path: str) -> bytes:
-    encoded = path.encode()
-    return varint(len(encoded)) + encoded
-
-
-def _read_path(reader: ByteReader) -> str:
-    encoded = reader.take(reader.varint(_LONGEST_PATH, "bytes in a path"))
-    path = encoded.decode("ascii", "replace")
-    if not safe_path(path):
-        raise MalformedDiffError("The diff names a file outside the bundle.")
-    return path

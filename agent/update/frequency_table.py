@@ -38,12 +38,14 @@ def choose_levels(counts: NDArray[np.int64]) -> NDArray[np.int64]:
         counts: Shape (tokens,), int64; at least one is positive, and the last one is.
 
     Returns:
-        Levels, shape (tokens,), int64; the highest level goes to the largest count.
+        Levels, shape (tokens,), int64; the lowest one of a token that occurs is 1 to 4.
     """
     wanted = counts * (_WEIGHTS[-1] / counts.max())
     # The border between two weights is their geometric mean: errors matter by their ratio.
     borders = np.sqrt(_WEIGHTS[1:-1].astype(np.float64) * _WEIGHTS[2:])
     levels = 1 + np.searchsorted(borders, wanted)
+    # Whole octaves less are the same frequencies, and smaller steps to the tokens of level 0.
+    levels -= (int(levels[counts > 0].min()) - 1) // 4 * 4
     return np.where(counts > 0, levels, 0).astype(np.int64)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import lzma
 import zlib
 
+from agent.bundle.schema import LARGEST_BUNDLE
 from agent.errors import MalformedDiffError, UnsupportedDiffError
 from agent.update.byte_reader import ByteReader, varint
 
@@ -42,12 +43,13 @@ class Unpacker:
 
     Raises:
         MalformedDiffError: The diff is shorter than the packed bytes.
+        DiffLimitError: They are more than a bundle may hold.
         UnsupportedDiffError: The packing is not known.
     """
 
     def __init__(self, reader: ByteReader) -> None:
         packing = reader.byte()
-        self._reader = reader.part(reader.varint(reader.left, "packed bytes"))
+        self._reader = reader.part(reader.varint(LARGEST_BUNDLE, "packed bytes"))
         if packing > LZMA2:
             raise UnsupportedDiffError(
                 "The diff is packed in a way this agent does not know; update the agent."
@@ -77,11 +79,11 @@ class Unpacker:
         Raises:
             MalformedDiffError: Bytes are left over.
         """
-        while self._unpack.hungry and self._reader.left:
+        surplus = self._some(1)
+        while not surplus and self._unpack.hungry and self._reader.left:
             self._unpack.feed(self._reader.take(min(_CHUNK, self._reader.left)))
-            if self._some(1):
-                break
-        if self._some(1) or self._reader.left or not self._unpack.ended:
+            surplus = self._some(1)
+        if surplus or self._reader.left or not self._unpack.ended:
             raise MalformedDiffError("The diff brings more bytes along than it needs.")
 
     def _some(self, most: int) -> bytes:

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.errors import MalformedDiffError
+from agent.errors import DiffLimitError, MalformedDiffError
 from agent.update.frequency_table import PRECISION
 
 MOST_LANES = 4096
@@ -60,15 +60,18 @@ class RansDecoder:
 
     Args:
         states: Shape (lanes,), uint32, as the encoder left them.
+        most_steps: How many it may take. A symbol that is certain costs no byte, so a few bytes can
+            stand for any number of symbols; what costs time are the steps.
 
     Raises:
         MalformedDiffError: A state is too small to be one.
     """
 
-    def __init__(self, states: NDArray[np.uint32]) -> None:
+    def __init__(self, states: NDArray[np.uint32], most_steps: int) -> None:
         if (states < _START).any():
             raise MalformedDiffError("The diff starts with an impossible state.")
         self._states = states
+        self._steps_left = most_steps
 
     def decode(
         self, segments: Sequence[tuple[DecodingTable, int]], words: NDArray[Any]
@@ -84,8 +87,12 @@ class RansDecoder:
 
         Raises:
             MalformedDiffError: The words are too few or too many.
+            DiffLimitError: The steps are too many.
         """
         lanes, position = len(self._states), 0
+        self._steps_left -= sum(-(-count // lanes) for _, count in segments)
+        if self._steps_left < 0:
+            raise DiffLimitError("The diff takes longer to decode than its weights are worth.")
         words = words.astype(np.uint32)
         decoded = []
         for table, count in segments:

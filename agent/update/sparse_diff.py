@@ -8,7 +8,7 @@ cells stay between two that change. Where each cell changes with the same probab
 exactly the entropy of the bitmap, at any density, and take one symbol for a change instead of one
 for a cell.
 
-A *block* covers some rows, holds at most 65,536 changes, and is decoded on its own; the memory for
+A *block* covers some rows, holds at most 32,768 changes, and is decoded on its own; the memory for
 applying a diff is that of one block. It consists of
 
     rows          varint   that it covers, at least 1
@@ -45,7 +45,7 @@ from agent.update.frequency_table import frequencies, read_levels
 from agent.update.rans import DecodingTable, RansDecoder
 
 MOST_CLASSES = 7
-MOST_CHANGES = 1 << 16  # in a block; as many rows can be chosen
+MOST_CHANGES = 1 << 15  # in a block; as many rows can be chosen
 
 _LARGEST_CHANGE = 255  # from -128 to 127
 

@@ -16,6 +16,9 @@ weights.
     blocks      if sparse, see agent.update.sparse_diff
 
 The value v of a bucket is coded as the number 2 v, or -2 v - 1 if it is negative.
+
+A reader takes 8,192 steps of the coder and one more for every 512 weights, and refuses a diff that
+needs more: so nobody can make a board count for hours with a few bytes.
 """
 
 from __future__ import annotations
@@ -36,6 +39,9 @@ HASHED = 2
 
 VALUES_IN_BLOCK = 1 << 16
 
+_STEPS = 8192
+_WEIGHTS_FOR_A_STEP = 512
+
 
 class WeightChanges:
     """Changes weights one stretch after the other, in the order of the diff.
@@ -46,7 +52,7 @@ class WeightChanges:
 
     Raises:
         MalformedDiffError: The part is damaged.
-        DiffLimitError: It announces too many lanes or buckets.
+        DiffLimitError: It announces too many lanes or buckets, or takes too long to decode.
         UnsupportedDiffError: It has layers that this agent does not know.
     """
 
@@ -67,7 +73,8 @@ class WeightChanges:
         if layers & SPARSE:
             tables = SparseTables(reader)
         lanes = reader.varint(MOST_LANES, "lanes")
-        self._decoder = RansDecoder(np.frombuffer(reader.take(4 * lanes), "<u4").astype(np.uint32))
+        states = np.frombuffer(reader.take(4 * lanes), "<u4").astype(np.uint32)
+        self._decoder = RansDecoder(states, _STEPS + rows.cells // _WEIGHTS_FOR_A_STEP)
         if layers == 0 or lanes == 0 or (values and not buckets):
             raise MalformedDiffError("The diff says that weights change and not how.")
         self._hashed = HashedChanges(seed, self._values(values, buckets)) if values else None
@@ -82,7 +89,7 @@ class WeightChanges:
 
         Raises:
             MalformedDiffError: The next block is damaged.
-            DiffLimitError: It announces more than fits in a block.
+            DiffLimitError: It announces more than fits in a block, or takes too long to decode.
         """
         if hashed:
             if self._hashed is None:

@@ -7,102 +7,32 @@ their first 16 bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.update.diff_plan import Kind, Piece
+from converters.updates.recipe import Recipe
 
 _WINDOW = 16  # bytes: a shorter stretch costs nearly as much as it saves
 _DENSE = 1 << 20  # bytes: a longer source is looked up at every eighth byte only
-_NEAR = 6  # equal bytes between two differences that are cheaper brought along than stepped over
 _MOST_STRETCHES = 20_000
 _FIRST_LOOK = 256  # bytes compared at first, when a stretch is made longer
 
 
-@dataclass
-class Recipe:
-    """Pieces under construction, and the bytes they bring along."""
+def match(recipe: Recipe, old: bytes, new: bytes) -> None:
+    """Builds bytes from stretches of the whole source, wherever they lie.
 
-    pieces: list[Piece] = field(default_factory=list)
-    literals: bytearray = field(default_factory=bytearray)
-    cursor: int = 0
-    """Byte of the source that the next piece starts at."""
-
-    def copy(self, start: int, length: int) -> None:
-        """Copies a stretch of the source."""
-        if not length:
-            return
-        self.go_to(start)
-        if self.pieces and self.pieces[-1].kind is Kind.COPY:
-            self.pieces[-1] = Piece(Kind.COPY, self.pieces[-1].amount + length)
-        else:
-            self.pieces.append(Piece(Kind.COPY, length))
-        self.cursor += length
-
-    def bring(self, content: bytes, *, instead: bool) -> None:
-        """Brings bytes along, instead of as many bytes of the source or beside it."""
-        if not content:
-            return
-        self.pieces.append(Piece(Kind.REPLACE if instead else Kind.INSERT, len(content)))
-        self.literals += content
-        self.cursor += len(content) if instead else 0
-
-    def matrix(self, kind: Kind, start: int, rows: int, columns: int) -> None:
-        """Takes a matrix of the source, whose weights change elsewhere."""
-        self.go_to(start)
-        self.pieces.append(Piece(kind, rows, columns))
-        self.cursor += rows * columns
-
-    def digest(self, file: int) -> None:
-        """Writes the SHA-256 of an earlier file."""
-        self.pieces.append(Piece(Kind.DIGEST, file))
-
-    def go_to(self, start: int) -> None:
-        """Moves the cursor."""
-        if start != self.cursor:
-            self.pieces.append(Piece(Kind.SEEK, start - self.cursor))
-            self.cursor = start
-
-    def positional(self, old: bytes, new: bytes, start: int) -> None:
-        """Rebuilds a stretch from the one at the same place.
-
-        Args:
-            old: The stretch of the source.
-            new: What it becomes; as long.
-            start: Where the stretch starts in the source.
-        """
-        before, after = np.frombuffer(old, np.uint8), np.frombuffer(new, np.uint8)
-        differing = np.flatnonzero(before != after)
-        if not len(differing):
-            self.copy(start, len(old))
-            return
-        apart = np.flatnonzero(np.diff(differing) > _NEAR)
-        firsts = differing[np.concatenate([[0], apart + 1])]
-        lasts = differing[np.concatenate([apart, [len(differing) - 1]])] + 1
-        done = 0
-        for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True):
-            self.copy(start + done, first - done)
-            self.go_to(start + first)
-            self.bring(new[first:last], instead=True)
-            done = last
-        self.copy(start + done, len(old) - done)
-
-    def matched(self, old: bytes, new: bytes) -> None:
-        """Builds bytes from stretches of the whole source, wherever they lie.
-
-        Args:
-            old: The source.
-            new: What is to be built.
-        """
-        brought = 0
-        for place, start, length in _stretches(old, new, self.cursor):
-            gap = new[brought:place]
-            self.bring(gap, instead=start == self.cursor + len(gap))
-            self.copy(start, length)
-            brought = place + length
-        self.bring(new[brought:], instead=self.cursor + len(new) - brought <= len(old))
+    Args:
+        recipe: Gets the pieces.
+        old: The source.
+        new: What is to be built.
+    """
+    brought = 0
+    for place, start, length in _stretches(old, new, recipe.cursor):
+        gap = new[brought:place]
+        recipe.bring(gap, instead=start == recipe.cursor + len(gap))
+        recipe.copy(start, length)
+        brought = place + length
+    recipe.bring(new[brought:], instead=recipe.cursor + len(new) - brought <= len(old))
 
 
 def _stretches(old: bytes, new: bytes, cursor: int) -> list[tuple[int, int, int]]:

@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from agent.update.diff_plan import MOST_COLUMNS
+from agent.update.diff_base import MOST_COLUMNS, Matrix
 from converters.export.graph_reader import read_constants
 
 _FEWEST_WEIGHTS = 64  # below that a piece costs more than it saves
 _VECTOR_COLUMNS = 256  # rows that a vector is cut into
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """One int8 matrix of a file."""
-
-    offset: int
-    """Bytes from the start of the file."""
-    rows: int
-    columns: int
-
-    @property
-    def end(self) -> int:
-        """First byte behind it."""
-        return self.offset + self.rows * self.columns
 
 
 def find_matrices(path: Path) -> tuple[Matrix, ...]:

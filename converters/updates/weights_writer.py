@@ -24,6 +24,8 @@ _CLASSES_TRIED = (1, 2, 3, 4)
 # Three bytes of each lane carry nothing: this bounds the loss to a quarter of a percent. Fewer
 # lanes would hardly make diffs smaller, and boards slower.
 _BYTES_PER_LANE = 1200
+# Symbols that are nearly certain cost no bytes and still take time.
+_SYMBOLS_PER_LANE = 4096
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,9 @@ def _code(blocks: Sequence[_Block]) -> bytes:
             bits += token_cost(np.bincount(parts[-1][0]))
         widths = np.concatenate([part[1] for part in parts])
         extras.append(token_code.pack_bits(np.concatenate([part[2] for part in parts]), widths))
-    lanes = int(np.clip(bits / 8 / _BYTES_PER_LANE, 1, MOST_LANES))
+    symbols = sum(len(segment.symbols) for segment in segments)
+    wanted = max(int(bits / 8 / _BYTES_PER_LANE), -(-symbols // _SYMBOLS_PER_LANE), 1)
+    lanes = min(wanted, MOST_LANES)
     states, words = encode(segments, lanes)
     coded = [varint(lanes), states.astype("<u4").tobytes()]
     start = 0
