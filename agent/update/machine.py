@@ -26,6 +26,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from agent import __version__
 from agent.clock import wall_ms
 from agent.errors import (
     BundleError,
@@ -39,8 +40,8 @@ from agent.errors import (
 from agent.update.floor import Floor
 from agent.update.heard import Heard
 from agent.update.journal import FACTORY, Journal, Record, Step, shortened
-from agent.update.release import Release, TrialLimits
-from agent.update.selection import select
+from agent.update.release import ANY_HARDWARE, Release, TrialLimits
+from agent.update.selection import fitting, select
 from agent.update.slots import Slots
 from agent.update.staging import apply, check_slot, stage
 from agent.update.storage import empty_folder
@@ -81,6 +82,7 @@ class Machine:
         trial: Tries a bundle.
         floor: What must never be installed again.
         device: This board's id.
+        hardware: This machine.
         downloads: Folder for received files.
         probation_s: Clean hearing until a release is kept.
         clock: Wall-clock milliseconds.
@@ -95,6 +97,7 @@ class Machine:
         trial: Trial,
         floor: Floor,
         device: str,
+        hardware: str = ANY_HARDWARE,
         downloads: Path,
         probation_s: int,
         clock: Callable[[], int] = wall_ms,
@@ -104,6 +107,7 @@ class Machine:
         self._trial = trial
         self._floor = floor
         self._device = device
+        self._hardware = hardware
         self._downloads = downloads
         self._probation_s = probation_s
         self._clock = clock
@@ -186,6 +190,13 @@ class Machine:
         except (UpdateError, OSError) as error:
             transaction.note(trouble=shortened(f"{type(error).__name__}: {error}"))
             return
+        offers, unfit = fitting(
+            offers,
+            model=self._slots.factory_name(),
+            hardware=self._hardware,
+            agent=__version__,
+            floor=self._floor.release,
+        )
         offer = select(
             offers,
             record=self.record,
@@ -193,7 +204,10 @@ class Machine:
             bases=set(self._bases()) if any(o.format == "diff" for o in offers) else (),
             device=self._device,
         )
-        transaction.note(stale=False, trouble="", checked_ms=self._clock())
+        # What only a newer agent may install is worth a word; what is old is not.
+        newer = {number: why for number, why in unfit.items() if number > self._running()}
+        trouble = "" if offer or not newer else shortened(newer[max(newer)])
+        transaction.note(stale=False, trouble=trouble, checked_ms=self._clock())
         if transaction.step is Step.RECEIVE:
             if offer is not None and offer.sha256 == (self.record.candidate or {}).get("sha256"):
                 transaction.renew(offer)

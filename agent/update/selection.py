@@ -4,8 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from agent.errors import UnfitError
 from agent.update.journal import Record
-from agent.update.release import Release, newest_first
+from agent.update.release import Release, check_fit, newest_first
+
+
+def fitting(
+    offers: Iterable[Release], *, model: str, hardware: str, agent: str, floor: int
+) -> tuple[list[Release], dict[int, str]]:
+    """Sorts out what is not for this board as it is.
+
+    Args:
+        offers: Genuine releases.
+        model: Name of the bundle in use.
+        hardware: This machine.
+        agent: Version of this agent.
+        floor: Lowest release that may be installed.
+
+    Returns:
+        What may be installed, and for the rest by release why not. These are not refused: a newer
+        agent may take them.
+    """
+    fit, unfit = [], {}
+    for offer in offers:
+        try:
+            check_fit(
+                offer, model=model, hardware=hardware, agent=agent, floor=floor, base_sha256=None
+            )
+        except UnfitError as error:
+            unfit[offer.release] = f"{type(error).__name__}: {error}"
+        else:
+            fit.append(offer)
+    return fit, unfit
 
 
 def select(

@@ -115,6 +115,7 @@ def machine(
         trial=trial,
         floor=floor,
         device=device_id(config),
+        hardware=config.update.hardware,
         downloads=state / "update" / "download",
         probation_s=config.update.probation_seconds,
     )

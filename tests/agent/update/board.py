@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import signal
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +41,8 @@ class Folder:
         self.trouble: Exception | None = None
         self.parts_left: int | None = None
         """Parts until the connection breaks; None: it never does."""
+        self.dies_after_parts: int | None = None
+        """Parts until the process is killed; None: it is not."""
         self.received = 0
 
     def refresh(self) -> list[Release]:
@@ -60,6 +63,10 @@ class Folder:
                     self.parts_left -= 1
                 self.received += stream.write(content[start : start + CHUNK])
                 stream.flush()
+                if self.dies_after_parts is not None:
+                    self.dies_after_parts -= 1
+                    if not self.dies_after_parts:
+                        os.kill(os.getpid(), signal.SIGKILL)
             os.fsync(stream.fileno())
         return path.open("rb")
 
@@ -141,6 +148,10 @@ class Board:
         self.source.offers.append(offer)
         self.source.contents[offer.sha256] = content
         return offer
+
+    def digest(self, bundle: Path) -> str:
+        """Of a bundle that was published."""
+        return bundle_digest(digest_files(bundle))
 
     def floor(self) -> Floor:
         return Floor(self.state / "update" / "floor", factory_release=1)

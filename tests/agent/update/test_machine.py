@@ -90,6 +90,41 @@ def test_what_is_not_for_this_board_now_is_left_alone(board, terms):
     assert board.source.received == 0
 
 
+@pytest.mark.parametrize(
+    ("terms", "error"),
+    [
+        ({"minimum_agent": "99.0.0"}, "AgentTooOldError"),
+        ({"model": "other"}, "WrongModelError"),
+        ({"hardware": "rpi9"}, "WrongHardwareError"),
+    ],
+    ids=["a newer agent", "another model", "another machine"],
+)
+def test_what_is_not_for_this_board_as_it_is_is_told_and_not_refused(board, terms, error):
+    board.publish(2)
+    board.check()
+    offer = board.publish(3)
+    board.source.offers = [dataclasses.replace(offer, **terms)]
+    received = board.source.received
+    record = board.check()
+    assert record.trouble.startswith(error)
+    assert (record.refused, board.source.received) == ((), received)
+    _slot_of(2, "a", board)
+    board.source.offers.append(offer)
+    assert board.check().trouble == ""
+    _slot_of(3, "b", board)
+
+
+def test_below_the_floor_nothing_is_installed_and_nothing_is_said(board):
+    for release in (2, 3):
+        board.publish(release)
+        board.check()
+    board.machine().roll_back()
+    assert (board.running(), board.floor().release) == (("a", 2), 3)
+    board.source.offers = [o for o in board.source.offers if o.release == 2]
+    record = board.check()
+    assert (record.trouble, board.running()) == ("", ("a", 2))
+
+
 def test_a_release_that_fails_its_trial_is_refused_for_good(board):
     board.publish(2)
     board.worse.add(2)

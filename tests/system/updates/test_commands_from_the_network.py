@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,9 +93,9 @@ def test_link_can_be_ended_while_an_update_runs(board: Stack, heard: Heard) -> N
     link = board.link()
     until(lambda: bool(heard.states()), "the start")
     assert _ask(heard, "check_update")["ok"]
-    children = f"/proc/{link.process.pid}/task/{link.process.pid}/children"
-    until(lambda: subprocess.run(["cat", children], capture_output=True).stdout, "the updater")
-    child = subprocess.run(["cat", children], capture_output=True, text=True).stdout.split()[0]
+    children = Path(f"/proc/{link.process.pid}/task/{link.process.pid}/children")
+    until(children.read_text, "the updater")
+    child = children.read_text().split()[0]
     link.kill()
     until(lambda: not _alive(int(child)), "the end of the updater")
 

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import resource
 import socket
+from typing import Any
 
 import pytest
 
@@ -169,7 +170,7 @@ def test_a_broker_that_says_nothing(board: Board) -> None:
         broker.close()
 
 
-FIT = {
+FIT: dict[str, Any] = {
     "model": MODEL,
     "hardware": "rpi4",
     "agent": "0.1.0",
@@ -189,7 +190,9 @@ FIT = {
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )
-def test_wrong_device_or_wrong_base(board: Board, what: dict[str, object], error: type) -> None:
+def test_wrong_device_or_wrong_base(
+    board: Board, what: dict[str, Any], error: type[Exception]
+) -> None:
     """Genuine, and not for this board as it is."""
     release = _newest(board)
     check_fit(release, **FIT)
