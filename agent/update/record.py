@@ -20,6 +20,8 @@ import struct
 import zlib
 from pathlib import Path
 
+from agent.update.storage import make_folder, sync
+
 LARGEST_RECORD = 256 * 1024  # bytes of payload
 
 _MAGIC = b"VAR1"
@@ -57,7 +59,7 @@ class PingPongRecord:
             return None
         _, index, payload = newest
         with contextlib.suppress(OSError):
-            _sync(self._copies[index])
+            sync(self._copies[index])
         return payload
 
     def store(self, payload: bytes) -> None:
@@ -74,7 +76,7 @@ class PingPongRecord:
             raise ValueError(f"{len(payload)} bytes are more than the {LARGEST_RECORD} allowed")
         sequence, newest, _ = max(self._whole(), default=(0, 1, b""))
         target = self._copies[1 - newest]
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent, 0o750)
         content = _packed(sequence + 1, payload)
         is_new = not target.exists()
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, self._mode)
@@ -89,7 +91,7 @@ class PingPongRecord:
         finally:
             os.close(descriptor)
         if is_new:
-            _sync(target.parent)
+            sync(target.parent)
 
     def _whole(self) -> list[tuple[int, int, bytes]]:
         """(sequence, which copy, payload) of every copy that is whole."""
@@ -121,11 +123,3 @@ def _unpacked(content: bytes) -> tuple[int, bytes] | None:
     if magic != _MAGIC or len(payload) != length:
         return None
     return (sequence, payload) if zlib.crc32(payload, zlib.crc32(checked)) == crc else None
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -114,6 +114,12 @@ class Board:
         if not self.factory.exists():
             write_bundle(self.factory, 1)
 
+    def elsewhere(self, folder: Path) -> Board:
+        """A board with the same releases on offer, and with the state that lies in a folder."""
+        board = Board.__new__(Board)
+        board.__dict__ |= self.__dict__ | {"state": folder / "state", "tried": []}
+        return board
+
     def bundle(self, release: int) -> Path:
         path = self.folder / "bundles" / str(release)
         return path if path.exists() else write_bundle(path, release)
