@@ -59,6 +59,7 @@ def try_bundle(bundle: Path, base: Path, limits: TrialLimits) -> None:
     new = _measure(bundle, bundle, limits, deadline)
     if new.words == 0:
         raise TrialError("The release has no self-test; publish one that has.")
+    _refuse(objection(new, None, signed=limits, own=own))
     try:
         before: Measured | None = _measure(base, bundle, limits, deadline)
     except TrialError as error:
@@ -68,9 +69,7 @@ def try_bundle(bundle: Path, base: Path, limits: TrialLimits) -> None:
     if before is not None and too_slow(new, before, limits):
         again = _measure(bundle, bundle, limits, deadline)
         new = replace(new, cpu_s=min(new.cpu_s, again.cpu_s))
-    reason = objection(new, before, signed=limits, own=own)
-    if reason is not None:
-        raise TrialError(f"The release fails its trial: {reason}.")
+    _refuse(objection(new, before, signed=limits, own=own))
     _LOGGER.info(
         "The trial is passed: %d of %d words wrong (before: %s), %.2f s of computing (before: %s),"
         " %d MB.",
@@ -81,6 +80,11 @@ def try_bundle(bundle: Path, base: Path, limits: TrialLimits) -> None:
         f"{before.cpu_s:.2f} s" if before else "not measured",
         new.peak_mb,
     )
+
+
+def _refuse(reason: str | None) -> None:
+    if reason is not None:
+        raise TrialError(f"The release fails its trial: {reason}.")
 
 
 def _measure(models: Path, clips: Path, limits: TrialLimits, deadline: float) -> Measured:
