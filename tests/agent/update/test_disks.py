@@ -1,4 +1,4 @@
-"""Disks that are full, read-only, or end a write in the middle: real ones, as the kernel gives them.
+"""Disks that are full, read-only, or end a write in the middle: as the kernel gives them.
 
 Whatever they do, the board runs what it ran, nobody blames the release, and once there is room the
 update goes on by itself.
