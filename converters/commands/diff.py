@@ -120,14 +120,16 @@ def _bench(args: argparse.Namespace) -> int:
     from converters.updates.diff_bench import measure
 
     console = Console()
+    # Lines of the tables are not broken, also where nobody reads them from a terminal.
+    console.width = max(console.width, 160)
     bundle = args.base or firmware_models.factory_bundle()
-    with console.status("measuring"):
-        figures = []
+    figures = []
+    with console.status("measuring") as status:
         for line in measure(bundle):
             figures.append(line)
-            console.print(f"{line.model} {line.case}: {line.size} bytes, {line.ratio:.4f}")
-    console.print(_sizes(figures))
-    console.print(_costs(figures))
+            status.update(f"{line.model} {line.case}: {line.size} bytes, {line.ratio:.4f}")
+    console.print("Bytes of each way to send the change:", _sizes(figures), sep="\n")
+    console.print("What it costs:", _costs(figures), sep="\n")
     if args.json is not None:
         table = [dataclasses.asdict(line) | {"ratio": line.ratio} for line in figures]
         args.json.write_text(json.dumps(table, indent=2) + "\n")
@@ -135,38 +137,34 @@ def _bench(args: argparse.Namespace) -> int:
 
 
 def _sizes(figures: list[Any]) -> Any:
-    from rich.table import Table
-
-    table = Table(title="bytes; in parentheses, over the entropy bound")
     names = list(dict.fromkeys(name for line in figures for name in line.rivals))
-    for column in ("model", "weights changed", "bound", "diff", *names):
-        table.add_column(column, justify="left" if column == "model" else "right")
+    rows = []
     for line in figures:
         others = [line.rivals.get(name) for name in names]
-        table.add_row(
-            line.model,
-            line.case,
-            f"{line.bound:.0f}",
-            f"{line.size} ({line.ratio:.3f})",
-            *("-" if size is None else str(size) for size in others),
+        sizes = ("-" if size is None else str(size) for size in others)
+        rows.append(
+            (line.model, line.case, f"{line.bound:.0f}", f"{line.size} ({line.ratio:.3f})", *sizes)
         )
-    return table
+    return _table(("model", "changed", "bound", "diff (over bound)", *names), rows)
 
 
 def _costs(figures: list[Any]) -> Any:
+    columns = ("create, CPU ms", "apply, CPU ms", "apply, clock ms", "apply adds, MB")
+    rows = []
+    for line in figures:
+        times = (f"{time * 1e3:.0f}" for time in (line.create, line.apply, line.apply_wall))
+        rows.append((line.model, line.case, *times, f"{line.memory / 1e6:.1f}"))
+    return _table(("model", "changed", *columns), rows)
+
+
+def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> Any:
+    """A table that can be put into a Markdown file as it is."""
+    from rich import box
     from rich.table import Table
 
-    table = Table(title="what it costs")
-    columns = ("create, CPU ms", "apply, CPU ms", "apply, clock ms", "apply adds, MB")
-    for column in ("model", "weights changed", *columns):
-        table.add_column(column, justify="left" if column == "model" else "right")
-    for line in figures:
-        table.add_row(
-            line.model,
-            line.case,
-            f"{line.create * 1e3:.0f}",
-            f"{line.apply * 1e3:.0f}",
-            f"{line.apply_wall * 1e3:.0f}",
-            f"{line.memory / 1e6:.1f}",
-        )
+    table = Table(box=box.MARKDOWN)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number > 1 else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
     return table

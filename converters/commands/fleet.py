@@ -61,11 +61,14 @@ def _change(args: argparse.Namespace) -> int:
     ring = KeyRing(args.keys, ask_passphrase)
     if args.halt is not None:
         change_terms(repository, ring, role, args.halt, halted=True)
+        print(f"Release {args.halt} of {role} is halted.")
     if args.resume is not None:
         change_terms(repository, ring, role, args.resume, halted=False)
+        print(f"Release {args.resume} of {role} is offered again.")
     if args.share is not None:
         release, share = _share(args.share)
         change_terms(repository, ring, role, release, share_permille=share)
+        print(f"Release {release} of {role} is for {share} of 1000 boards.")
     push_to_broker(repository, args.config, args.fleet)
     return 0
 

@@ -65,6 +65,16 @@ def ask_passphrase(path: Path) -> bytes:
         raise KeyFileError(f"{path} is encrypted; set {_VARIABLE}.") from error
 
 
+def _new_passphrase(what: str) -> bytes:
+    """A passphrase that did not exist before, typed twice."""
+    chosen = ask_passphrase(Path(what))
+    if len(chosen) < 8:
+        raise KeyFileError("The passphrase is shorter than 8 characters; choose another.")
+    if _VARIABLE not in os.environ and ask_passphrase(Path(f"{what}, again")) != chosen:
+        raise KeyFileError("The two passphrases differ; try again.")
+    return chosen
+
+
 def _make(args: argparse.Namespace) -> int:
     from converters.updates.keys import first_keys, key_files
 
@@ -73,9 +83,7 @@ def _make(args: argparse.Namespace) -> int:
         raise KeyFileError(f"{folder} already holds keys; name an empty folder.")
     passphrase = None
     if args.encrypt:
-        passphrase = ask_passphrase(folder / "the offline keys")
-        if len(passphrase) < 8:
-            raise KeyFileError("The passphrase is shorter than 8 characters; choose another.")
+        passphrase = _new_passphrase("the offline keys")
     first_keys(folder, passphrase)
     for file in key_files([folder]):
         where = "keep it offline" if file.role in ("root", "targets") else "needed every day"
@@ -112,14 +120,16 @@ def _replace(args: argparse.Namespace) -> int:
         raise KeyFileError("--old names one key; replace the keys of one role at a time.")
     repository = Repository(args.repository)
     changed: dict[str, None] = {}
+    done = []
     for role in args.role:
-        old = args.old or repository.only_key(role)
+        old = repository.only_key(role, args.old or "")
         passphrase = None
         if args.encrypt and role in ("root", "targets"):
-            passphrase = ask_passphrase(args.keys[0] / "the new key")
+            passphrase = _new_passphrase("the new key")
         key = make_key(args.keys[0], role, passphrase).public_key
         changed |= dict.fromkeys(repository.replace_key(role, old=old, new=key))
-        print(f"{role}: {old[:8]} counts no more, {key.keyid[:8]} does.")
+        done.append(f"{role}: {old[:8]} counts no more, {key.keyid[:8]} does.")
     repository.commit(KeyRing(args.keys, ask_passphrase), *changed)
+    print("\n".join(done))
     print("Publish it now: voice-converters publish push")
     return 0

@@ -21,6 +21,7 @@ from agent.records import RecordError, plain, read_record
 _LARGEST_STATE = 64 * 1024  # bytes
 _MOST_BOARDS = 100_000
 _MOST_TEXT = 200  # characters
+_WIDEST = 24  # columns of the terminal for a name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +42,19 @@ class BoardUpdate:
     """What it runs."""
     slot: str = ""
     stage: str = ""
+    """Step of the update under way."""
+    candidate: int | None = None
+    """Release of the update under way."""
     floor: int | None = None
     transaction: str = ""
+    problem: str | None = None
+    """Why it does not run what it should."""
     error: str | None = None
     """How its last attempt failed."""
+    trouble: str | None = None
+    """What its last check could not do."""
+    stale: bool = False
+    """True if nobody vouches any more for what the broker offers."""
     refused: tuple[Refused, ...] = ()
     agent: str = ""
 
@@ -61,11 +71,18 @@ class Board:
 
     @property
     def trouble(self) -> str:
-        """Why it does not run what it should, or nothing."""
+        """Why it does not run what it should, or nothing; the nearest reason of several."""
         if self.garbled:
             return "its state cannot be read"
-        reasons = [f"{refused.release}: {refused.reason}" for refused in self.update.refused[-1:]]
-        return self.update.error or (reasons[0] if reasons else "")
+        update = self.update
+        refused = [f"{refused.release}: {refused.reason}" for refused in update.refused[-1:]]
+        return update.problem or update.error or "".join(refused) or update.trouble or ""
+
+    @property
+    def step(self) -> str:
+        """Step and release of the update under way."""
+        update = self.update
+        return f"{update.stage} {update.candidate}" if update.candidate else update.stage
 
 
 class Fleet:
@@ -148,13 +165,14 @@ class Fleet:
             What rich draws.
         """
         table = Table(box=None, pad_edge=False, expand=True)
+        # What a board calls itself must not take the room of the others.
         for title in ("board", "", "bundle", "hardware"):
-            table.add_column(title, no_wrap=True)
+            table.add_column(title, no_wrap=True, max_width=_WIDEST)
         table.add_column("release", justify="right")
         for title in ("slot", "step"):
             table.add_column(title, no_wrap=True)
         table.add_column("floor", justify="right")
-        table.add_column("trouble", ratio=1)
+        table.add_column("trouble", ratio=1, min_width=_WIDEST)
         ordered = sorted(self.boards.values(), key=lambda b: (not b.trouble, b.device))
         for board in ordered[:most]:
             update = board.update
@@ -166,7 +184,7 @@ class Fleet:
                 _shown(update.hardware),
                 _shown(update.release),
                 _shown(update.slot),
-                _shown(update.stage),
+                _shown(board.step),
                 _shown(update.floor),
                 Text(_plain(board.trouble), style="red"),
             )

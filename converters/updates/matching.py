@@ -15,6 +15,7 @@ from converters.updates.recipe import Recipe
 _WINDOW = 16  # bytes: a shorter stretch costs nearly as much as it saves
 _DENSE = 1 << 20  # bytes: a longer source is looked up at every eighth byte only
 _MOST_STRETCHES = 20_000
+_SEEK = 3  # bytes that a seek costs
 _FIRST_LOOK = 256  # bytes compared at first, when a stretch is made longer
 
 
@@ -62,6 +63,10 @@ def _stretches(old: bytes, new: bytes, cursor: int) -> list[tuple[int, int, int]
             done = place + 1  # two windows with one key
             continue
         back = _common(before[:start][::-1], after[done:place][::-1])
+        # Where the cursor stands anyway is better than a seek for a byte or two.
+        excess = done + shift - (start - back)
+        if 0 < excess <= _SEEK:
+            back -= excess
         length = back + _common(before[start:], after[place:])
         found.append((place - back, start - back, length))
         done = place - back + length

@@ -10,7 +10,7 @@ import numpy as np
 from agent.update.diff_base import MOST_COLUMNS, Matrix
 from converters.export.graph_reader import read_constants
 
-_FEWEST_WEIGHTS = 64  # below that a piece costs more than it saves
+_FEWEST_WEIGHTS = 32  # below that a piece costs more than it saves
 _VECTOR_COLUMNS = 256  # rows that a vector is cut into
 
 
@@ -28,7 +28,7 @@ def find_matrices(path: Path) -> tuple[Matrix, ...]:
         return ()
     try:
         constants = read_constants(path)
-    except (ArithmeticError, LookupError, TypeError, ValueError, struct.error, UnicodeError):
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, struct.error):
         # A file that is no model after all, or has types that this reader lacks: the diff then
         # treats it as any other file.
         return ()

@@ -113,9 +113,11 @@ def add_release(
             shutil.copyfile(file, path)
             targets[target.path] = target
     _keep_bundle(repository, bundle, role)
-    prune(repository, role, terms.diffs)
+    _withdraw_old(repository, role)
+    # What boards may still be told of is removed when the new metadata count, not before.
     repository.commit(ring, *changed)
     _remove_unlisted(repository)
+    _forget_bundles(repository, role, terms.diffs)
     return [Made(target.path, target.length) for _, target in made]
 
 
@@ -175,24 +177,6 @@ def change_terms(
         raise PublishError(f"{role} does not offer release {release}; look with --once.")
     repository.commit(ring, role)
     return changed
-
-
-def prune(repository: Repository, role: str, diffs: int) -> None:
-    """Takes old releases off the offer, and bundles that no diff will start from any more.
-
-    Args:
-        repository: Where.
-        role: For which boards.
-        diffs: From how many releases back diffs are made.
-    """
-    offered = releases_of(repository, role)
-    kept = sorted({release.release for release in offered})[-_KEPT_RELEASES:]
-    for release in offered:
-        if release.release not in kept:
-            del repository.roles[role].signed.targets[release.target]
-    for number, folder in sorted(_bundles(repository, role).items())[: -max(diffs, 1)]:
-        if number not in kept:
-            shutil.rmtree(folder)
 
 
 def write_image(bundle: Path, out: Path) -> None:
@@ -274,6 +258,21 @@ def _keep_bundle(repository: Repository, bundle: Bundle, role: str) -> None:
 def _bundles(repository: Repository, role: str) -> dict[int, Path]:
     folder = repository.folder / "bundles" / role
     return {int(path.name): path for path in folder.glob("*") if path.name.isdecimal()}
+
+
+def _withdraw_old(repository: Repository, role: str) -> None:
+    """Takes all but the last releases off the offer."""
+    offered = releases_of(repository, role)
+    kept = sorted({release.release for release in offered})[-_KEPT_RELEASES:]
+    for release in offered:
+        if release.release not in kept:
+            del repository.roles[role].signed.targets[release.target]
+
+
+def _forget_bundles(repository: Repository, role: str, diffs: int) -> None:
+    """Removes bundles that no diff will start from any more."""
+    for _, folder in sorted(_bundles(repository, role).items())[: -max(diffs, _KEPT_RELEASES)]:
+        shutil.rmtree(folder)
 
 
 def _remove_unlisted(repository: Repository) -> None:

@@ -20,7 +20,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import (
     DelegatedRole,
     Delegations,
@@ -232,16 +231,24 @@ class Repository:
         holders += [(name, self.targets.signed.get_delegated_role(name)) for name in self.roles]
         return [(name, key_id) for name, holder in holders for key_id in holder.keyids]
 
-    def only_key(self, role: str) -> str:
+    def only_key(self, role: str, beginning: str = "") -> str:
         """The id of a role's only key.
 
+        Args:
+            role: Any role.
+            beginning: First digits of the id, where the role has more keys.
+
         Raises:
-            RepositoryFolderError: The role has more keys, or there is no such role.
+            RepositoryFolderError: The role has more keys like that, or none.
         """
         ids = [key_id for name, key_id in self.key_ids() if name == role]
-        if len(ids) != 1:
-            raise RepositoryFolderError(f"{role} has {len(ids)} keys; say which with --old.")
-        return ids[0]
+        like_that = [key_id for key_id in ids if key_id.startswith(beginning)]
+        if len(like_that) != 1:
+            found = f"{len(like_that)} such" if beginning else f"{len(ids)}"
+            raise RepositoryFolderError(
+                f"{role} has {found} keys; say which with --old, see voice-converters keys list."
+            )
+        return like_that[0]
 
     def target_path(self, target: TargetFile) -> Path:
         """Where a target's content lies."""
@@ -313,15 +320,17 @@ class Repository:
         folder = self.folder / "metadata"
         versions = _versions(folder, role)
         path = folder / (f"{max(versions)}.{role}.json" if versions else f"{role}.json")
+        if not path.exists():
+            raise RepositoryFolderError(
+                f"{self.folder} is not a repository, {path.name} is missing; make one with:"
+                " voice-converters publish start"
+            )
         try:
             return Metadata.from_file(str(path))
-        except (OSError, RepositoryError) as error:
-            raise RepositoryFolderError(
-                f"{self.folder} is not a repository ({error}); make one with: voice-converters"
-                " publish start"
-            ) from error
         except Exception as error:
-            raise RepositoryFolderError(f"{path} cannot be read ({error}).") from error
+            raise RepositoryFolderError(
+                f"{path} cannot be read ({error}); restore it from a copy of the folder."
+            ) from error
 
     def _prune_metadata(self) -> None:
         folder = self.folder / "metadata"
