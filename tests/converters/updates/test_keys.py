@@ -88,7 +88,12 @@ def test_encrypted_keys_are_those_that_stay_offline(tmp_path: Path) -> None:
     # Daily work asks nobody; the offline keys are asked for once each.
     assert KeyRing([folder], nobody).signers("timestamp", online, 1)
     asked: list[Path] = []
-    ring = KeyRing([folder], lambda path: asked.append(path) or SECRET)  # type: ignore[func-returns-value]
+
+    def ask(path: Path) -> bytes:
+        asked.append(path)
+        return SECRET
+
+    ring = KeyRing([folder], ask)
     for _ in range(2):
         assert len(ring.signers("targets", offline, 2)) == 2
     assert len(asked) == 2
