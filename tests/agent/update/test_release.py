@@ -111,7 +111,7 @@ def test_what_is_not_allowed_is_named(changes: dict[str, Any], said: str) -> Non
 def test_what_does_not_fit_together_is_named(
     target: str, length: object, sha256: object, custom: object
 ) -> None:
-    with pytest.raises(MetadataError, match="publish it again|newer way"):
+    with pytest.raises(MetadataError, match=r"publish it again|newer way"):
         parse_release(target, length, sha256, custom)
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,7 +66,7 @@ def test_nobody_can_ask_for_more_than_a_check_a_minute(pauses: list[float]) -> N
         now += pause
         if schedule.ask(now) == 0.0:
             granted.append(now)
-    assert all(b - a >= 60.0 for a, b in zip(granted, granted[1:], strict=False))
+    assert all(b - a >= 60.0 for a, b in itertools.pairwise(granted))
 
 
 def test_what_must_be_settled_is_done_at_once_but_not_again_and_again() -> None:
@@ -72,8 +74,8 @@ def test_what_must_be_settled_is_done_at_once_but_not_again_and_again() -> None:
     assert schedule.urge(105.0)
     assert schedule.due(105.0)
     urged = [now for now in range(106, 106 + 20_000) if schedule.urge(float(now))]
-    assert [b - a for a, b in zip(urged, urged[1:], strict=False)][:4] == [20, 40, 80, 160]
-    assert max(b - a for a, b in zip(urged, urged[1:], strict=False)) <= HOUR
+    assert [b - a for a, b in itertools.pairwise(urged)][:4] == [20, 40, 80, 160]
+    assert max(b - a for a, b in itertools.pairwise(urged)) <= HOUR
     schedule.calm()
     last = urged[-1] + 2 * HOUR
     assert schedule.urge(last)
