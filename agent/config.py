@@ -66,6 +66,18 @@ class WakeConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeepConfig:
+    """Sound that is kept on disk for training the wake word; nothing is, unless asked for."""
+
+    near_misses: bool = _setting(False, "keep 3 s of what nearly woke it")
+    false_accepts: bool = _setting(False, "keep 3 s of what woke it before nothing was understood")
+    folder: str = _setting("", "empty: `kept` in the state directory")
+    above: float = _setting(0.2, "lowest score of a near miss", 0.01, 1.0)
+    max_bytes: int = _setting(20_000_000, "the oldest give way beyond this", 100_000)
+    max_age_seconds: int = _setting(1209600, "what is older goes; 14 days", 60)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SessionConfig:
     """When a command ends; `max_utterance_seconds` always holds."""
 
@@ -146,6 +158,7 @@ class Config:
     device: DeviceConfig = field(default_factory=DeviceConfig)
     audio: AudioConfig = field(default_factory=AudioConfig)
     wake: WakeConfig = field(default_factory=WakeConfig)
+    keep: KeepConfig = field(default_factory=KeepConfig)
     session: SessionConfig = field(default_factory=SessionConfig)
     bundle: BundleConfig = field(default_factory=BundleConfig)
     socket: SocketConfig = field(default_factory=SocketConfig)

@@ -35,6 +35,7 @@ from agent.service.notify import Notifier
 from agent.service.watchdog import Watchdog
 
 if TYPE_CHECKING:
+    from agent.hearing.keeper import Keeper
     from agent.update.current import Current
 
 _LOGGER = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class Listener:
         ids: For sessions and messages.
         notifier: The service manager.
         current: The slot that the models come from; None where releases are not installed.
+        keeper: Keeps sound for training; None, as by default, where none is kept.
     """
 
     def __init__(
@@ -76,9 +78,11 @@ class Listener:
         ids: Ids,
         notifier: Notifier,
         current: Current[Pipeline] | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._current = current
+        self._keeper = keeper
         self._switch: Command | None = None
         self._lives_at = _LIVED_FRAMES
         self._capture = capture
@@ -191,6 +195,8 @@ class Listener:
                 lost = self._reader.lost_samples - self._lost_samples
                 self._lost_samples = self._reader.lost_samples
                 _LOGGER.warning("%.2f s of sound were lost: too slow.", lost / SAMPLE_RATE)
+                if self._keeper is not None:
+                    self._keeper.reset()
                 self._announce(self._pipeline.restart(lost // BLOCK))
             try:
                 events = self._pipeline.process(block)
@@ -198,6 +204,10 @@ class Listener:
                 self._recover(error)
                 continue
             self._processed += 1
+            if self._keeper is not None:
+                self._keeper.heard(
+                    self._pipeline.words, events, self._reader.position, idle=self._pipeline.idle
+                )
             if events:
                 self._announce(events)
 

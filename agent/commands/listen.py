@@ -102,6 +102,16 @@ def main(args: argparse.Namespace) -> int:
         on_command=obey,
     )
     notifier = Notifier()
+    store = keeper = None
+    if config.keep.near_misses or config.keep.false_accepts:
+        from agent.hearing.keeper import Keeper
+        from agent.hearing.sound_store import SoundStore
+
+        folder = Path(config.keep.folder).expanduser() if config.keep.folder else state / "kept"
+        store = SoundStore(
+            folder, limit_bytes=config.keep.max_bytes, age_seconds=config.keep.max_age_seconds
+        )
+        keeper = Keeper(config.keep, ring, store)
     listener = Listener(
         config=config,
         pipeline=pipeline,
@@ -111,6 +121,7 @@ def main(args: argparse.Namespace) -> int:
         ids=ids,
         notifier=notifier,
         current=current,
+        keeper=keeper,
     )
     # From the moment others can see the socket, SIGTERM must not leave it behind.
     with stopped_by_signals(listener.stop):
@@ -125,4 +136,6 @@ def main(args: argparse.Namespace) -> int:
         finally:
             server.close()
             notifier.close()
+            if store is not None:
+                store.close()
     return 0

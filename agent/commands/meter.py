@@ -122,7 +122,7 @@ class _Lines:
         for found in reading.detections:
             print(f"{self._line(reading)}  woke: {found.word}{self._erase}", flush=True)
         self._shown += 1
-        self._score = max(self._score, reading.score)
+        self._score = 0.0 if reading.detections else max(self._score, reading.score)
         if self._terminal:
             print(f"\r{self._line(reading)}\x1b[K", end="", flush=True)
         elif self._shown % _LINE_EVERY == 0 and not reading.detections:

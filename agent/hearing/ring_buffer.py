@@ -89,6 +89,11 @@ class RingReader:
         self.lost_samples = 0
 
     @property
+    def position(self) -> int:
+        """Position in the ring behind the block that was read last."""
+        return self._position
+
+    @property
     def waiting(self) -> int:
         """Samples that can be read."""
         return self._ring.written - self._position

@@ -13,6 +13,7 @@ dropped by the session.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,9 +23,12 @@ from numpy.typing import NDArray
 from agent.bundle.runtime import Model
 from agent.bundle.schema import WakeEntry
 from agent.config import WakeConfig
+from agent.errors import BundleFileError
 from agent.hearing.features import FRAME_DIM, FRAME_SECONDS
 from agent.hearing.ring_buffer import FrameRing
+from agent.records import RecordError, read_record
 
+_LARGEST_ENTRY = 64 * 1024  # bytes
 _OWN_WORD = {"threshold": 500, "smoothing": 3, "refractory": 25, "latency": 2, "length": 15}
 
 
@@ -72,7 +76,32 @@ def wake_settings(entry: WakeEntry, config: WakeConfig) -> WakeSettings:
 
 
 def own_word(file: Path) -> WakeEntry:
-    """An entry for a .tflite file outside the bundle: its name is the phrase."""
+    """The entry of a .tflite file outside the bundle.
+
+    Args:
+        file: With the `wake.json` beside it that `train-wake` wrote; where there is none, or one of
+            another file, the file's name is the phrase and the settings are middling ones.
+
+    Raises:
+        BundleFileError: The `wake.json` cannot be used.
+    """
+    described = file.with_name("wake.json")
+    try:
+        with described.open("rb") as stream:
+            content = stream.read(_LARGEST_ENTRY)
+    except FileNotFoundError:
+        content = b""
+    except OSError as error:
+        raise BundleFileError(f"{described} cannot be read ({error.strerror}).") from error
+    if content:
+        try:
+            entry = read_record(WakeEntry, json.loads(content))
+        except (ValueError, RecursionError, RecordError) as error:
+            raise BundleFileError(
+                f"{described} does not describe a wake word ({error}); copy it again, or remove it."
+            ) from error
+        if Path(entry.file).name == file.name:
+            return entry
     phrase = file.stem.replace("_", " ").lower()
     return WakeEntry(phrase=phrase, file=file.name, **_OWN_WORD)
 

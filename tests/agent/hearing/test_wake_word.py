@@ -5,6 +5,7 @@ The model is a real one that answers with the first number of the frame.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,19 @@ def test_the_configuration_overrides_the_manifest():
     # Zero is a setting and not the absence of one.
     zero = WakeConfig(threshold=0.0, refractory_seconds=0.0)
     assert wake_settings(entry, zero) == WakeSettings("beep", 0.0, 2, 0, 2, 15)
+
+
+def test_an_own_word_has_the_settings_that_lie_beside_it(tmp_path: Path):
+    entry = {"phrase": "hey pepper", "file": "wake/hey_pepper.tflite", "threshold": 640}
+    (tmp_path / "wake.json").write_text(json.dumps(entry))
+    wanted = WakeEntry(phrase="hey pepper", file="wake/hey_pepper.tflite", threshold=640)
+    assert own_word(tmp_path / "hey_pepper.tflite") == wanted
+    # those of another file are none of its
+    assert own_word(tmp_path / "robot.tflite").threshold == 500
+    for broken in ("{", "[1]", '{"phrase": 3}', '{"phrase": "a", "file": "b", "threshold": 2000}'):
+        (tmp_path / "wake.json").write_text(broken)
+        with pytest.raises(BundleFileError, match=r"wake\.json does not describe"):
+            own_word(tmp_path / "robot.tflite")
 
 
 def test_an_own_word_is_called_like_its_file():
