@@ -1,25 +1,38 @@
-"""Plays streams through the wake word of the agent and counts what it makes of them.
+"""Plays streams to a wake word and counts what it makes of them.
 
 Every stream goes block by block through `LogMel` and `WakeWord`, the very classes of the daemon,
-after passing through int16 as from a microphone.
+after passing through int16 as from a microphone. Other engines are counted by the same rules.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.bundle.runtime import Model
 from agent.bundle.schema import WakeEntry
 from agent.config import WakeConfig
-from agent.hearing.features import BLOCK, FRAME_SECONDS, LogMel
-from agent.hearing.wake_word import Detection, WakeWord, wake_settings
+from agent.hearing.features import BLOCK, FRAME_SECONDS, SAMPLE_RATE, LogMel
+from agent.hearing.wake_word import WakeWord, wake_settings
 from converters.evaluation.intervals import Rate, Share, rate, share
 from converters.wake.detection import ALLOWED_EARLY_S, ALLOWED_LATE_S
 from converters.wake.scenes import Scene
+
+
+@dataclass(frozen=True)
+class Event:
+    """One detection of any engine."""
+
+    time_s: float
+    """When it was known."""
+    word_end_s: float | None = None
+    """Where it places the end of the word; None: it does not say."""
 
 
 @dataclass(frozen=True)
@@ -27,36 +40,57 @@ class Heard:
     """One stream after it has been played."""
 
     scene: Scene
-    detections: list[Detection]
+    events: list[Event]
     peak: float
     """Highest smoothed score."""
+
+
+class Player(Protocol):
+    """An engine that streams can be played to."""
+
+    name: str
+    cpu_s: float
+    """Processor time spent in `play` so far, features included."""
+    audio_s: float
+    """Length of what was played."""
+
+    def play(self, stream: Scene) -> Heard:
+        """Plays a stream after a reset."""
+
+
+def microphone(samples: NDArray[np.float32]) -> NDArray[np.int16]:
+    """Samples as a microphone would deliver them: int16 [blocks, 640]."""
+    pcm = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
+    return pcm[: len(pcm) // BLOCK * BLOCK].reshape(-1, BLOCK)
 
 
 class Listener:
     """A wake word as the daemon runs it."""
 
     def __init__(self, model: Path, entry: WakeEntry) -> None:
+        self.name = "voice-agent"
         self.entry = entry
+        self.cpu_s = self.audio_s = 0.0
         self._word = WakeWord(Model(model), wake_settings(entry, WakeConfig()))
         self._features = LogMel()
 
     def play(self, stream: Scene) -> Heard:
         """Plays a stream after a reset; samples pass through int16 as from a microphone."""
+        blocks = microphone(stream.samples)
+        began = time.process_time()
         self._features.reset()
         self._word.reset()
-        pcm = np.clip(np.rint(stream.samples * 32768.0), -32768, 32767).astype(np.int16)
-        blocks = (pcm[: len(pcm) // BLOCK * BLOCK].astype(np.float32) / 32768.0).reshape(-1, BLOCK)
         found, peak = [], 0.0
         for block in blocks:
-            detection = self._word.process(self._features.process(block))
+            samples = block.astype(np.float32) / np.float32(32768.0)
+            detection = self._word.process(self._features.process(samples))
             peak = max(peak, self._word.score)
             if detection is not None:
-                found.append(detection)
+                end = detection.end_frame * FRAME_SECONDS
+                found.append(Event(end + self.entry.latency * FRAME_SECONDS, end))
+        self.cpu_s += time.process_time() - began
+        self.audio_s += blocks.size / SAMPLE_RATE
         return Heard(stream, found, peak)
-
-    def event_s(self, detection: Detection) -> float:
-        """When a detection was known, in seconds of audio."""
-        return (detection.end_frame + self.entry.latency) * FRAME_SECONDS
 
 
 @dataclass(frozen=True)
@@ -80,29 +114,27 @@ class Positives:
         return share(sum(s.k for s in worst), sum(s.n for s in worst))
 
 
-def _belongs(listener: Listener, heard: Heard) -> Detection | None:
+def _belongs(heard: Heard) -> Event | None:
     end = heard.scene.word_end_s
-    for detection in heard.detections:
-        if end is None:
-            return detection
-        if end - ALLOWED_EARLY_S <= listener.event_s(detection) <= end + ALLOWED_LATE_S:
-            return detection
+    for event in heard.events:
+        if end is None or end - ALLOWED_EARLY_S <= event.time_s <= end + ALLOWED_LATE_S:
+            return event
     return None
 
 
-def count_positives(listener: Listener, name: str, streams: Iterable[Scene]) -> Positives:
+def count_positives(player: Player, name: str, streams: Iterable[Scene]) -> Positives:
     """Plays streams that each hold the wake word once."""
     by_speaker: dict[str, list[bool]] = {}
     delays, errors, missed = [], [], []
     for stream in streams:
-        heard = listener.play(stream)
-        detection = _belongs(listener, heard)
-        by_speaker.setdefault(stream.speaker, []).append(detection is None)
-        if detection is None:
+        event = _belongs(player.play(stream))
+        by_speaker.setdefault(stream.speaker, []).append(event is None)
+        if event is None:
             missed.append(stream.key)
         elif stream.word_end_s is not None:
-            delays.append(listener.event_s(detection) - stream.word_end_s)
-            errors.append(detection.end_frame * FRAME_SECONDS - stream.word_end_s)
+            delays.append(event.time_s - stream.word_end_s)
+            if event.word_end_s is not None:
+                errors.append(event.word_end_s - stream.word_end_s)
     flags = [flag for each in by_speaker.values() for flag in each]
     return Positives(
         name=name,
@@ -131,14 +163,23 @@ class Negatives:
     accepted_keys: list[str]
 
 
-def count_negatives(listener: Listener, name: str, streams: Iterable[Scene]) -> Negatives:
+def count_negatives(player: Player, name: str, streams: Iterable[Scene]) -> Negatives:
     """Plays streams that never hold the wake word; the pauses around clips are not counted."""
     count, seconds, n, fired = 0, 0.0, 0, []
     for stream in streams:
-        heard = listener.play(stream)
+        heard = player.play(stream)
         seconds += stream.clip_s
         n += 1
-        count += len(heard.detections)
-        if heard.detections:
+        count += len(heard.events)
+        if heard.events:
             fired.append(stream.key)
     return Negatives(name, rate(count, seconds / 3600), share(len(fired), n), fired)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an engine made of everything."""
+
+    engine: str
+    positives: list[Positives]
+    negatives: list[Negatives]

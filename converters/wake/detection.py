@@ -156,13 +156,28 @@ def viable_recall(measured: Curve, most_per_hour: float = 2.0) -> float:
     return float(np.where(steps >= 0, recall[np.maximum(steps, 0)], 0.0).mean())
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """A threshold and what it rests on."""
+
+    threshold: float
+    fitted: float
+    """What the fitted tail alone would say."""
+    peaks: int
+    """Peaks of the negatives that the fit rests on."""
+    hours: float
+    most_per_hour: float
+    overruled: bool
+    """More events were counted at the fitted threshold than chance explains."""
+
+
 def choose_threshold(
     negatives: Sequence[Scores],
     rule: Rule,
     hours: float,
     most_per_hour: float,
     tail_events: int = 12,
-) -> float:
+) -> Chosen:
     """The lowest threshold that keeps false accepts rare, by a fitted tail.
 
     Counting alone would hang on one or two events. So the highest peaks of the negatives, in log
@@ -184,7 +199,7 @@ def choose_threshold(
         span = rule.refractory_frames
         peaks += [float(mean[e.frame : e.frame + span].max()) for e in events(scores, low)]
     if len(peaks) <= 2:
-        return 0.5
+        return Chosen(0.5, 0.5, len(peaks), hours, most_per_hour, overruled=False)
     odds = np.sort(_log_odds(np.array(peaks)))[::-1]
     used = odds[: min(tail_events, len(odds))]
     scale = max(float(np.mean(used[:-1] - used[-1])), 1e-3)
@@ -193,7 +208,18 @@ def choose_threshold(
     fitted = float(used[-1] + scale * np.log(max(rate / most_per_hour, 1.0)))
     allowed = int(stats.poisson.ppf(0.95, most_per_hour * hours))
     counted = float(odds[allowed]) + 0.05 if allowed < len(odds) else -np.inf
-    return float(1.0 / (1.0 + np.exp(-np.clip(max(fitted, counted), -1.0, 6.0))))
+    return Chosen(
+        threshold=_probability(max(fitted, counted)),
+        fitted=_probability(fitted),
+        peaks=len(used),
+        hours=hours,
+        most_per_hour=most_per_hour,
+        overruled=counted > fitted,
+    )
+
+
+def _probability(odds: float) -> float:
+    return float(1.0 / (1.0 + np.exp(-np.clip(odds, -1.0, 6.0))))
 
 
 def _log_odds(p: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,6 +18,7 @@ from agent.hearing.features import FRAME_SECONDS
 from converters.evaluation.intervals import rate, share
 from converters.wake.detection import (
     THRESHOLDS,
+    Chosen,
     Rule,
     Scores,
     accepts_by_threshold,
@@ -37,6 +38,7 @@ class Judged:
     """What the tuning set says about a file."""
 
     rule: Rule
+    chosen: Chosen
     latency_frames: int
     """From a word's end to the frame in which the mean score crosses, typically."""
     figures: dict[str, Any]
@@ -72,11 +74,8 @@ def judge(model: Model, tuning: TuningSet, rule: Rule) -> Judged:
     """
     found = [file_scores(model, track.frames) for track in tuning.tracks]
     negatives = tuning.negatives(found)
-    rule = Rule(
-        choose_threshold(negatives, rule, tuning.hours, MOST_PER_HOUR),
-        rule.smoothing,
-        rule.refractory_s,
-    )
+    chosen = choose_threshold(negatives, rule, tuning.hours, MOST_PER_HOUR)
+    rule = Rule(chosen.threshold, rule.smoothing, rule.refractory_s)
     accepted = sum(len(events(scores, rule)) for scores in negatives)
     near = tuning.confusables(found)
     fooled = sum(bool(events(scores, rule)) for scores in near)
@@ -113,4 +112,4 @@ def judge(model: Model, tuning: TuningSet, rule: Rule) -> Judged:
             "median": float(np.median(error)),
             "p95_absolute": float(np.percentile(np.abs(error), 95)),
         }
-    return Judged(rule, min(max(latency, 0), 15), figures | {"curves": curves})
+    return Judged(rule, chosen, min(max(latency, 0), 15), figures | {"curves": curves})

@@ -18,7 +18,12 @@ _BATCH_FRAMES = 40_000
 
 
 def mine(
-    model: WakeModel, entries: Sequence[Entry], *, at_least: float = 0.05, at_most: int = 3000
+    model: WakeModel,
+    entries: Sequence[Entry],
+    *,
+    at_least: float = 0.05,
+    at_most: int = 3000,
+    confusable_share: float = 0.25,
 ) -> list[Mined]:
     """The worst places among the negatives of a bank.
 
@@ -27,6 +32,8 @@ def mine(
         entries: the bank; its positives are passed over.
         at_least: lower scores are no news.
         at_most: how many places to keep, the highest scores first.
+        confusable_share: at most so much of them are near misses of the phrase. Some of those
+            stay high for ever, rightly, and they would crowd out all everyday speech.
 
     Returns:
         At most one place per entry, its highest score, in descending order of score.
@@ -55,4 +62,11 @@ def mine(
                 found.append((score, Mined(number, (frame + 1) * HOPS_PER_FRAME)))
         at += count
     found.sort(key=lambda pair: (-pair[0], pair[1].entry))
-    return [place for _, place in found[:at_most]]
+    kept, left = [], round(at_most * confusable_share)
+    for _, place in found:
+        near = entries[place.entry].role is Role.CONFUSABLE
+        if near and left == 0:
+            continue
+        left -= near
+        kept.append(place)
+    return kept[:at_most]

@@ -50,7 +50,10 @@ class Mixture:
     word: float = 0.1
     """The rest is running speech."""
     real: float = 0.35
-    """Share of real items within each role, where both kinds exist."""
+    """Share of real wake words, where both kinds exist."""
+    real_others: float = 0.5
+    """Share of real items within each other role: people fool the network where synthesis no
+    longer does."""
     mined: float = 0.15
     """Share of negatives taken from where the model has been wrong, once that is known."""
     joined: float = 0.4
@@ -127,7 +130,8 @@ class StreamMaker:
         return (role, True) in self._by_role or (role, False) in self._by_role
 
     def _entry(self, role: Role, rng: np.random.Generator) -> Entry:
-        real = rng.random() < self._mixture.real
+        share = self._mixture.real if role is Role.POSITIVE else self._mixture.real_others
+        real = rng.random() < share
         numbers = self._by_role.get((role, real)) or self._by_role[role, not real]
         return self._entries[numbers[rng.integers(len(numbers))]]
 

@@ -33,6 +33,7 @@ from converters.wake.mining import mine
 from converters.wake.model import WakeConfig, WakeModel
 from converters.wake.streams import Mined, Mixture, StreamMaker
 from converters.wake.tuning_set import Standing, TuningSet
+from converters.wake.warm_start import load_file
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ class Trainer:
         mixture: how streams are made.
         seed: of the weights and of every batch.
         checkpoint: file that the state is kept in; picked up if it is there.
+        start: a .tflite file of the same shape to begin with.
     """
 
     def __init__(
@@ -133,6 +135,7 @@ class Trainer:
         seed: int,
         checkpoint: Path | None = None,
         rule: Rule | None = None,
+        start: Path | None = None,
     ) -> None:
         self._entries, self._tuning = entries, tuning
         self._schedule, self._seed, self._checkpoint = schedule, seed, checkpoint
@@ -140,7 +143,11 @@ class Trainer:
         self._maker = StreamMaker(entries, mixture)
         torch.manual_seed(seed)
         self.model = WakeModel(config)
-        self.model.set_feature_statistics(*self._feature_statistics())
+        typical = self._typical()
+        hops = typical.reshape(-1, MELS)
+        self.model.set_feature_statistics(hops.mean(0), hops.std(0) + 1e-3)
+        if start is not None:
+            load_file(self.model, start, typical)
         self.average = copy.deepcopy(self.model)
         self.best = copy.deepcopy(self.model)
         self.best_merit = -1.0
@@ -152,11 +159,10 @@ class Trainer:
         if checkpoint is not None and checkpoint.exists():
             self._resume(checkpoint)
 
-    def _feature_statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean and deviation of each band over a batch of streams."""
+    def _typical(self) -> Tensor:
+        """Frames of a batch of streams, what the statistics of the features are taken from."""
         batch = self._maker.batch(32, np.random.default_rng([self._seed, 1 << 40]))
-        hops = batch.frames.reshape(-1, MELS)
-        return torch.from_numpy(hops.mean(0)), torch.from_numpy(hops.std(0) + 1e-3)
+        return torch.from_numpy(batch.frames)
 
     # -- checkpoints -----------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from converters.wake.recordings import Role
 from converters.wake.scenes import CLEAN, ROOM, Condition, Scene, in_noise, scene
 from converters.wake.utterances import Samples, Utterance
 
-CONDITIONS = (CLEAN, in_noise(5.0), ROOM)
+CONDITIONS = (CLEAN, in_noise(5.0), in_noise(0.0), ROOM)
 _BATCH_FRAMES = 40_000
 _APART = {Role.POSITIVE, Role.CONFUSABLE}
 """Roles that are no everyday sound."""

@@ -8,11 +8,14 @@ from converters.evaluation import wake_counts
 from converters.evaluation.intervals import share
 from converters.evaluation.wake import never_trained, real_positives
 from converters.evaluation.wake_counts import (
+    Event,
+    Heard,
     Listener,
     Positives,
     count_negatives,
     count_positives,
 )
+from converters.evaluation.wake_cpu import measure
 from converters.wake.recordings import Recording, Role
 from converters.wake.scenes import Scene
 
@@ -87,7 +90,41 @@ def test_false_accepts_per_hour_and_per_utterance(listener):
 def test_streams_do_not_hear_each_other(listener):
     first = listener.play(burst(3.9, seconds=4.0))
     again = listener.play(burst(0.0, seconds=4.0))
-    assert len(first.detections) == len(again.detections) == 1
+    assert len(first.events) == len(again.events) == 1
+
+
+def test_an_engine_that_does_not_say_where_the_word_ends_has_no_error(listener):
+    class Other:
+        name, cpu_s, audio_s = "other", 0.0, 0.0
+
+        def play(self, stream):
+            return Heard(stream, [Event(2.04)], 1.0)
+
+    found = count_positives(Other(), "x", [burst(2.0, end=1.9)])
+    assert found.delay_s == pytest.approx((0.14, 0.14))
+    assert found.end_error_s is None
+
+
+def test_cpu_is_measured_in_turn_over_the_same_sound():
+    class Clock:
+        def __init__(self, name, costs):
+            self.name, self.cpu_s, self.audio_s = name, 0.0, 0.0
+            self._costs = iter(costs)
+            self.keys = []
+
+        def play(self, stream):
+            self.keys.append(stream.key)
+            self.cpu_s += next(self._costs)
+            self.audio_s += len(stream.samples) / 16_000
+            return Heard(stream, [], 0.0)
+
+    # Two minutes are two streams; three rounds cost 3, 9 and 6 s of 120: the median is 0.05.
+    one = Clock("one", [1, 2, 4, 5, 3, 3])
+    other = Clock("other", [1] * 6)
+    costs = measure([one, other], [burst(1.0, seconds=50.0)], minutes=2.0, rounds=3)
+    assert [cost.seconds_per_second for cost in costs] == [6 / 120, 2 / 120]
+    assert (costs[0].lowest, costs[0].highest, costs[0].minutes) == (3 / 120, 9 / 120, 2.0)
+    assert one.keys == other.keys == ["cpu 0", "cpu 960000"] * 3
 
 
 def test_the_worst_tenth_is_at_least_one_speaker_and_the_one_with_most_misses():

@@ -114,7 +114,7 @@ def test_the_fitted_threshold_follows_an_exponential_tail():
     odds = -2.0 + rng.exponential(0.5, 200)
     stream = np.zeros(90_000, np.float32)
     stream[100 + 400 * np.arange(200)] = 1 / (1 + np.exp(-odds))
-    found = choose_threshold([stream], Rule(0.5, smoothing=1), 1.0, 0.25, tail_events=50)
+    found = choose_threshold([stream], Rule(0.5, smoothing=1), 1.0, 0.25, tail_events=50).threshold
     expected = -2.0 + 0.5 * math.log(200 / 0.25)  # = 1.34
     assert math.log(found / (1 - found)) == pytest.approx(expected, abs=0.5)
 
@@ -123,8 +123,8 @@ def test_the_threshold_is_never_below_what_the_count_allows():
     # Ten equal peaks at 0.9 in one hour and a quarter of an event allowed: above 0.9.
     stream = np.zeros(90_000, np.float32)
     stream[100 + 400 * np.arange(10)] = 0.9
-    assert choose_threshold([stream], Rule(0.5, smoothing=1), 1.0, 0.25) > 0.9
+    assert choose_threshold([stream], Rule(0.5, smoothing=1), 1.0, 0.25).threshold > 0.9
 
 
 def test_without_any_peak_the_threshold_is_one_half():
-    assert choose_threshold([np.zeros(1000, np.float32)], Rule(0.1), 1.0, 0.25) == 0.5
+    assert choose_threshold([np.zeros(1000, np.float32)], Rule(0.1), 1.0, 0.25).threshold == 0.5

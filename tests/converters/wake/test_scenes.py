@@ -5,9 +5,17 @@ import pytest
 
 from converters.wake.augmentation import Augmenter, simulated_room, to_reference_level, trimmed_room
 from converters.wake.recordings import Role
-from converters.wake.scenes import CLEAN, PAUSE_BEFORE_S, ROOM, in_noise, scene
+from converters.wake.scenes import (
+    CLEAN,
+    PAUSE_BEFORE_S,
+    ROOM,
+    STREAM_S,
+    in_noise,
+    scene,
+    stream,
+)
 from converters.wake.utterances import Utterance, read_audio, word_bounds
-from tests.converters.wake.toy import RATE, tone, wake_word
+from tests.converters.wake.toy import RATE, rest, tone, wake_word
 
 
 def word(key="w", end=None, samples=None):
@@ -26,6 +34,34 @@ def test_the_word_stands_between_pauses_and_its_end_is_known():
     assert np.abs(made.samples[: 2 * RATE]).max() < 0.001
     # without a known end the energy tells it
     assert scene(word(), CLEAN, [], 1).word_end_s == pytest.approx(2.7, abs=0.03)
+
+
+def test_a_stream_lasts_six_seconds_and_knows_where_the_word_ends():
+    places = set()
+    for number in range(8):
+        made = stream(word(f"w{number}", end=0.7), CLEAN, [], 1)
+        assert len(made.samples) == pytest.approx(STREAM_S * RATE, abs=2)
+        end = round(made.word_end_s * RATE)
+        # The word's last tone is 0.2 in amplitude; behind its end there is only faint noise.
+        assert np.abs(made.samples[end - 800 : end - 10]).max() > 0.15
+        assert np.abs(made.samples[end + 10 : end + 3000]).max() < 0.001
+        places.add(end)
+    assert len(places) > 4
+
+
+def test_a_command_follows_at_the_level_of_the_word():
+    def quiet():
+        return np.concatenate((rest(1.0), 0.02 * tone(900, 1.0), rest(1.0))).astype(np.float32)
+
+    command = Utterance("c", Role.SPEECH, True, "s", quiet)
+    made = stream(word(end=0.7), CLEAN, [], 1, command)
+    end = round(made.word_end_s * RATE)
+    after = made.samples[end + round(0.55 * RATE) : end + round(0.95 * RATE)]
+    # The clip's level is measured with its pauses, so the command is as loud as all of it.
+    clip = wake_word()
+    expected = np.sqrt(np.mean(clip**2))
+    assert np.sqrt(np.mean(after**2)) == pytest.approx(expected, rel=0.1)
+    assert np.abs(made.samples[end + 10 : end + 600]).max() < 0.001  # a gap of at least 50 ms
 
 
 def test_noise_has_the_ratio_asked_for():

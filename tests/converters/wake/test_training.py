@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -94,7 +96,7 @@ def trained(entries, tuning):
 
 def test_it_learns_the_toy_word_and_not_its_reverse(trained, tuning):
     assert trained.history[-1]["loss"] < trained.history[0]["loss"]
-    assert trained.best_merit > 0.8
+    assert trained.best_merit > 0.7  # a quarter of it in noise as loud as the word
     found = tuning.scores(trained.best)
     clean = tuning.positives(found, condition="clean")
     assert sum(hit(each, Rule(0.5), end) is None for each, end in clean) <= 1
@@ -124,6 +126,15 @@ def test_mining_finds_high_scores_outside_positives(trained, entries):
     assert all(entries[p.entry].role is not Role.POSITIVE for p in places)
     assert len({p.entry for p in places}) == len(places)
     assert mine(trained.average, entries, at_least=1.1) == []
+
+
+def test_near_misses_never_crowd_out_speech(trained, entries):
+    near = [replace(e, role=Role.CONFUSABLE) for e in entries if e.role is Role.SPEECH]
+    both = [*near, *(e for e in entries if e.role is Role.SPEECH)]
+    places = mine(trained.average, both, at_least=0.0, at_most=8)
+    kept = [both[place.entry].role for place in places]
+    assert kept.count(Role.CONFUSABLE) == 2
+    assert kept.count(Role.SPEECH) == 6
 
 
 def test_phone_loss_by_hand():
