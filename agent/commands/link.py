@@ -45,7 +45,7 @@ def main(args: argparse.Namespace) -> int:
     from agent.log import start_logging
     from agent.mqtt.outbox import Outbox
     from agent.mqtt.topics import Topics
-    from agent.paths import device_id, socket_path, state_directory
+    from agent.paths import device_id, socket_path, state_directory, update_state
 
     start_logging("link", verbose=args.verbose)
     config = load_config(args.config)
@@ -82,7 +82,7 @@ def main(args: argparse.Namespace) -> int:
         if config.update.fleet and config.mqtt.host:
             from agent.update.watch import watch_updates
 
-            watch = watch_updates(config, args.config, state)
+            watch = watch_updates(config, args.config, update_state(config, state))
         link = Link(
             channel=channel,
             outbox=Outbox(

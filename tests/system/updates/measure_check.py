@@ -13,7 +13,6 @@ import dataclasses
 import datetime as dt
 import select
 import socket
-import sys
 import tempfile
 import threading
 import time
@@ -239,4 +238,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
