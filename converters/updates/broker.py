@@ -100,6 +100,8 @@ class BrokerSession:
         """Ends the connection."""
         self._client.disconnect()
         self._client.loop_stop()
+        # Without us in it, the client goes when we go, and closes what paho keeps open until then.
+        self._client.on_connect = self._client.on_disconnect = self._client.on_message = None
 
     def keep(self, topic: str, body: bytes) -> None:
         """Has the broker keep a message; an empty one removes what it kept.

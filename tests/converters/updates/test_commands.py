@@ -163,10 +163,8 @@ def test_encrypted_keys(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_typed_passphrase_is_typed_twice(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    from converters.commands import keys as command
-
     typed = iter(["long enough", "long enuogh"])
-    monkeypatch.setattr(command.getpass, "getpass", lambda _: next(typed))
+    monkeypatch.setattr("getpass.getpass", lambda _: next(typed))
     keys = desk.folder / "keys"
     assert "passphrases differ" in desk.refused("keys", "make", "--keys", keys, "--encrypt")
     assert not keys.exists()

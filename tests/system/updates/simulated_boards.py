@@ -25,9 +25,6 @@ from agent.update.journal import Record
 from agent.update.release import TrialLimits
 from agent.update.updater import board_floor, factory_manifest, machine, updater_lock
 
-AT_ONCE = 12  # boards of a process that live at the same time
-
-
 @dataclass(frozen=True)
 class Village:
     """What all boards have in common."""
@@ -42,6 +39,8 @@ class Village:
     """What everybody shall run."""
     digest: str
     """Of the bundle of that release."""
+    at_once: int
+    """Boards of a process that live at the same time."""
     patience_s: float
     """After so long a board is lost."""
 
@@ -75,7 +74,7 @@ class Share:
 
 def live(village: Village, numbers: Sequence[int]) -> Share:
     """Lets some boards live until each has what it wants or is lost."""
-    with ThreadPoolExecutor(AT_ONCE) as threads:
+    with ThreadPoolExecutor(village.at_once) as threads:
         checks = dict(zip(numbers, threads.map(lambda n: _live(village, n), numbers), strict=True))
     return Share(checks, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 

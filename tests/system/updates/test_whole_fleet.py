@@ -43,7 +43,7 @@ def world(tmp_path: Path, broker: Broker) -> World:
     return World(tmp_path / "world", broker, dt.datetime.now(dt.UTC))
 
 
-def _village(world: World, folder: Path, patience_s: float) -> Village:
+def _village(world: World, folder: Path, **life: Any) -> Village:
     """Three releases; boards that have the second need a diff, the others the full image."""
     operator = world.operator
     for number in (1, 2, 3):
@@ -57,7 +57,7 @@ def _village(world: World, folder: Path, patience_s: float) -> Village:
     config = replace(config, mqtt=world.config, update=update)
     (folder / "boards").mkdir()
     digest = bundle_digest(digest_files(third))
-    return Village(folder / "boards", (first, second), config, 3, digest, patience_s)
+    return Village(folder / "boards", (first, second), config, 3, digest, **life)
 
 
 def _live_through_a_broken_broker(
@@ -91,10 +91,8 @@ def _assert_updated(village: Village, number: int) -> None:
     assert record.refused == (), number
 
 
-def _update_all(
-    world: World, folder: Path, *, boards: int, processes: int, patience_s: float
-) -> str:
-    village = _village(world, folder, patience_s)
+def _update_all(world: World, folder: Path, *, boards: int, processes: int, **life: Any) -> str:
+    village = _village(world, folder, **life)
     began = time.monotonic()
     shares = _live_through_a_broken_broker(world, village, boards, processes)
     took = time.monotonic() - began
@@ -119,7 +117,7 @@ def _peak_kb(broker: Broker) -> int:
 
 
 def test_a_dozen_boards_and_a_broker_that_is_killed(world: World, tmp_path: Path) -> None:
-    _update_all(world, tmp_path, boards=12, processes=2, patience_s=120)
+    _update_all(world, tmp_path, boards=12, processes=2, at_once=1, patience_s=120)
 
 
 @pytest.mark.slow
@@ -127,7 +125,7 @@ def test_a_dozen_boards_and_a_broker_that_is_killed(world: World, tmp_path: Path
 def test_a_thousand_boards_and_a_broker_that_is_killed(
     world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = _update_all(world, tmp_path, boards=1000, processes=8, patience_s=1200)
+    said = _update_all(world, tmp_path, boards=1000, processes=8, at_once=12, patience_s=1200)
     with capsys.disabled():
         print(f"\n{said}")
 
