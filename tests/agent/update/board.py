@@ -93,6 +93,27 @@ def image_of(bundle: Path) -> bytes:
     return buffer.getvalue()
 
 
+def flip(path: Path) -> None:
+    """Changes one bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+
+
+def holds(release: int, slot: str, board: Board) -> None:
+    """A board runs a slot, and it holds a release to the last bit."""
+    assert board.running() == (slot, release)
+    assert {
+        path.relative_to(board.bundle(release)): path.read_bytes()
+        for path in board.bundle(release).rglob("*")
+        if path.is_file()
+    } == {
+        path.relative_to(board.state / "slots" / slot): path.read_bytes()
+        for path in (board.state / "slots" / slot).rglob("*")
+        if path.is_file()
+    }
+
+
 class Board:
     """One board and the releases for it.
 

@@ -11,31 +11,12 @@ from agent.errors import ExpiredError, SignatureError, TamperedError, Unreachabl
 from agent.update.heard import Heard
 from agent.update.journal import FACTORY, Journal, Refusal, Step
 from agent.update.machine import MOST_ATTEMPTS
-from tests.agent.update.board import CHUNK, Board
+from tests.agent.update.board import CHUNK, Board, flip, holds
 
 
 @pytest.fixture
 def board(tmp_path: Path) -> Board:
     return Board(tmp_path)
-
-
-def _flip(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 4
-    path.write_bytes(content)
-
-
-def _slot_of(release: int, slot: str, board: Board) -> None:
-    assert board.running() == (slot, release)
-    assert {
-        path.relative_to(board.bundle(release)): path.read_bytes()
-        for path in board.bundle(release).rglob("*")
-        if path.is_file()
-    } == {
-        path.relative_to(board.state / "slots" / slot): path.read_bytes()
-        for path in (board.state / "slots" / slot).rglob("*")
-        if path.is_file()
-    }
 
 
 def test_nothing_on_offer_changes_nothing(board):
@@ -48,7 +29,7 @@ def test_nothing_on_offer_changes_nothing(board):
 def test_a_release_goes_to_a_slot_and_raises_the_floor(board, base):
     board.publish(2, base=base)
     record = board.check()
-    _slot_of(2, "a", board)
+    holds(2, "a", board)
     assert (record.step, record.previous, record.floor) == ("idle", FACTORY, 2)
     assert board.floor().release == 2
     assert list((board.state / "update" / "download").iterdir()) == []
@@ -58,7 +39,7 @@ def test_releases_take_turns_in_the_slots(board):
     for release, slot in ((2, "a"), (3, "b"), (4, "a"), (5, "b")):
         board.publish(release, base=release - 1)
         board.check()
-        _slot_of(release, slot, board)
+        holds(release, slot, board)
     assert [entry.release for entry in (board.record().a, board.record().b)] == [4, 5]
 
 
@@ -68,13 +49,13 @@ def test_the_newest_release_comes_in_the_smallest_form_that_fits(board):
     board.publish(3, base=2)
     board.check()
     assert board.source.received == diff.length < full.length
-    _slot_of(3, "a", board)
+    holds(3, "a", board)
 
 
 def test_a_diff_from_three_releases_back(board):
     board.publish(4, base=1)
     board.check()
-    _slot_of(4, "a", board)
+    holds(4, "a", board)
 
 
 @pytest.mark.parametrize(
@@ -108,10 +89,10 @@ def test_what_is_not_for_this_board_as_it_is_is_told_and_not_refused(board, term
     record = board.check()
     assert record.trouble.startswith(error)
     assert (record.refused, board.source.received) == ((), received)
-    _slot_of(2, "a", board)
+    holds(2, "a", board)
     board.source.offers.append(offer)
     assert board.check().trouble == ""
-    _slot_of(3, "b", board)
+    holds(3, "b", board)
 
 
 def test_below_the_floor_nothing_is_installed_and_nothing_is_said(board):
@@ -144,7 +125,7 @@ def test_a_release_that_fails_its_trial_is_refused_for_good(board):
     assert (len(board.tried), board.source.received) == (1, received)
     board.publish(3)
     board.check()
-    _slot_of(3, "a", board)
+    holds(3, "a", board)
 
 
 def test_a_diff_that_does_not_make_what_was_signed_gives_way_to_the_full_image(board):
@@ -156,7 +137,7 @@ def test_a_diff_that_does_not_make_what_was_signed_gives_way_to_the_full_image(b
     assert (first.failure.error, first.failure.step) == ("WrongBaseError", "verify")
     assert [(r.release, r.target) for r in first.refused] == [(2, diff.sha256)]
     board.check()
-    _slot_of(2, "a", board)
+    holds(2, "a", board)
 
 
 def test_an_image_that_does_not_make_what_was_signed_is_refused(board):
@@ -180,7 +161,7 @@ def test_an_interrupted_download_goes_on_where_it_was(board):
     record = board.check()
     assert (record.transaction, record.trouble) == (transaction, "")
     assert board.source.received == offer.length > 3 * CHUNK
-    _slot_of(2, "a", board)
+    holds(2, "a", board)
 
 
 def test_what_the_network_breaks_is_never_refused(board):
@@ -190,7 +171,7 @@ def test_what_the_network_breaks_is_never_refused(board):
         assert board.check().step == "receive"
     board.source.parts_left = None
     board.check()
-    _slot_of(2, "a", board)
+    holds(2, "a", board)
 
 
 def test_a_release_that_is_halted_while_it_comes_is_dropped_without_blame(board):
@@ -203,7 +184,7 @@ def test_a_release_that_is_halted_while_it_comes_is_dropped_without_blame(board)
     assert (record.step, record.refused, board.running()) == ("idle", (), (FACTORY, 1))
     board.source.offers = [offer]
     board.check()
-    _slot_of(2, "a", board)
+    holds(2, "a", board)
 
 
 def test_a_newer_release_takes_the_place_of_one_that_is_coming(board):
@@ -213,7 +194,7 @@ def test_a_newer_release_takes_the_place_of_one_that_is_coming(board):
     board.publish(3)
     board.source.parts_left = None
     board.check()
-    _slot_of(3, "a", board)
+    holds(3, "a", board)
 
 
 def test_what_is_damaged_on_the_disk_is_received_again_but_not_for_ever(board):
@@ -235,7 +216,7 @@ def test_a_damaged_file_is_received_again_and_then_installed(board):
     def damage_once(release):
         path = board.state / "update" / "download" / f"{release.sha256}.part"
         if not verified:
-            _flip(path)
+            flip(path)
         verified.append(release)
         return original(release)
 
@@ -243,7 +224,7 @@ def test_a_damaged_file_is_received_again_and_then_installed(board):
     machine._actions[Step.VERIFY] = damage_once
     machine.run()
     assert (len(verified), board.source.received) == (2, 2 * offer.length)
-    _slot_of(2, "a", board)
+    holds(2, "a", board)
 
 
 @pytest.mark.parametrize(
@@ -310,7 +291,7 @@ class TestProbation:
         assert board.check().step == "probation"
         board.check(Heard(slot="a", release=2, clean_s=100))
         board.check(Heard(slot="b", release=3, clean_s=100))
-        _slot_of(3, "b", board)
+        holds(3, "b", board)
 
     def test_a_roll_back_goes_to_the_slot_before(self, board):
         board.check(Heard(slot="a", release=2, clean_s=100))
@@ -318,7 +299,7 @@ class TestProbation:
         board.check()
         assert board.running() == ("b", 3)
         board.check(_missed("b", 3, "slot b cannot be loaded"))
-        _slot_of(2, "a", board)
+        holds(2, "a", board)
         assert board.floor().release == 2
 
 
@@ -335,76 +316,6 @@ def test_a_release_that_was_kept_and_cannot_be_loaded_any_more_is_left_without_b
     assert (record.active, record.refused, board.running()) == (FACTORY, (), (FACTORY, 1))
     assert record.failure is not None
     assert record.failure.message == "slot a cannot be loaded; slot factory takes its place."
-
-
-class TestFlippedBits:
-    @pytest.fixture
-    def board(self, tmp_path: Path) -> Board:
-        board = Board(tmp_path)
-        for release in (2, 3):
-            board.publish(release)
-            board.check()
-        assert board.running() == ("b", 3)
-        return board
-
-    def test_in_the_active_slot_the_one_before_takes_its_place(self, board):
-        _flip(board.state / "slots" / "b" / "encoder_slow.tflite")
-        choice = board.slots().choose(board.record())
-        assert (choice.slot, choice.release) == ("a", 2)
-        assert choice.reason == "slot b does not hold release 3 as it was committed"
-        # And then the release is installed again, because nobody blames it.
-        record = board.check()
-        assert record.refused == ()
-        _slot_of(3, "b", board)
-
-    def test_it_is_put_on_record_when_the_network_is_away(self, board):
-        _flip(board.state / "slots" / "b" / "selftest" / "clip.txt")
-        board.source.trouble = UnreachableError("Nobody answers.")
-        record = board.check()
-        assert (record.active, record.b) == ("a", None)
-        assert record.failure is not None
-        assert "slot a takes its place" in record.failure.message
-        _slot_of(2, "a", board)
-
-    def test_in_both_slots_the_factory_slot_takes_their_place(self, board):
-        for slot in "ab":
-            _flip(board.state / "slots" / slot / "encoder_slow.tflite")
-        assert board.running() == (FACTORY, 1)
-        board.source.offers.clear()
-        board.check()
-        assert board.record().active == FACTORY
-
-    @pytest.mark.parametrize("change", ["added", "missing", "shorter", "no folder"])
-    def test_other_damage_shows_as_well(self, board, change):
-        folder = board.state / "slots" / "b"
-        if change == "added":
-            (folder / "more.txt").write_text("")
-        elif change == "missing":
-            (folder / "tokens.txt").unlink()
-        elif change == "shorter":
-            (folder / "tokens.txt").write_text("")
-        else:
-            folder.rename(folder.with_name("c"))
-        assert board.running() == ("a", 2)
-
-    def test_in_the_other_slot_nothing_happens(self, board):
-        _flip(board.state / "slots" / "a" / "encoder_slow.tflite")
-        assert board.check().failure is None
-        _slot_of(3, "b", board)
-
-    def test_in_the_record_itself_the_other_copy_holds(self, board):
-        journal = Journal(board.state / "update" / "journal")
-        newest = max(journal.files, key=lambda path: path.stat().st_mtime_ns)
-        _flip_payload(newest)
-        assert board.running() == ("b", 3)
-        board.check()
-        _slot_of(3, "b", board)
-
-
-def _flip_payload(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[40] ^= 1
-    path.write_bytes(content)
 
 
 def test_a_newer_package_takes_over_from_an_older_release(board):
@@ -427,10 +338,10 @@ def test_an_operator_rolls_back(board):
         board.publish(release)
         board.check()
     board.machine().roll_back()
-    _slot_of(2, "a", board)
+    holds(2, "a", board)
     assert board.record().refuses(3, "any")
     board.check()
-    _slot_of(2, "a", board)
+    holds(2, "a", board)
     board.machine().roll_back()
     assert board.running() == (FACTORY, 1)
     board.machine().roll_back()
