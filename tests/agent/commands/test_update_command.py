@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.cli import main
+from agent.update import child as child_module
 from agent.update.child import UpdaterChild
 from agent.update.heard import Heard
 from agent.update.journal import Journal, Record, SlotEntry
@@ -193,3 +194,19 @@ def test_nobody_elses_child_does_nothing(kitchen: Kitchen) -> None:
     until(ended, "the end of the updater")
     assert found == [1]
     assert not kitchen.state.exists()
+
+
+def test_a_child_that_does_not_want_to_end_is_killed(
+    kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child_module, "_FAREWELL_S", 0.3)
+    child = UpdaterChild(kitchen.state, kitchen.config)
+    ready = kitchen.state.with_name("ready")
+    child._command = ["/bin/sh", "-c", f"trap '' TERM; : >{ready}; while :; do sleep 0.1; done"]
+    child.start(Heard())
+    process = child._process
+    assert process is not None
+    until(ready.exists, "the start")
+    child.stop()
+    assert process.poll() == -9
+    assert not child.running

@@ -1,4 +1,4 @@
-"""A bit that flips at rest, in a slot or in the record: it shows, and something whole takes over."""
+"""A bit that flips at rest, in a slot or in the record: it shows, and what is whole takes over."""
 
 from __future__ import annotations
 
