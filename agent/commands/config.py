@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent.config import Config
 
 HELP = "check the configuration file, show what holds, or print all keys with their defaults"
 
@@ -66,3 +70,21 @@ def _check(config: object) -> None:
         check_host(config.mqtt.host)
         tls_context(config.mqtt)
         read_password(config.mqtt)
+    if config.update.fleet:
+        _check_updates(config)
+
+
+def _check_updates(config: Config) -> None:
+    from agent.errors import ConfigError, MetadataError
+    from agent.mqtt.topics import FleetTopics
+    from agent.update.release import role_name
+    from agent.update.root_file import read_root
+
+    if not config.mqtt.host:
+        raise ConfigError("update.fleet is set and mqtt.host is not: there is nobody to ask.")
+    FleetTopics(prefix=config.mqtt.topic_prefix, fleet=config.update.fleet)
+    try:
+        role_name("any", config.update.hardware)
+    except MetadataError as error:
+        raise ConfigError(f"update.hardware: {error}") from error
+    read_root(config)

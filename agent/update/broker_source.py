@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from agent.config import Config, read_password
-from agent.errors import ConfigError, UnreachableError
+from agent.errors import UnreachableError
 from agent.paths import device_id
 from agent.update.floor import Floor
 from agent.update.https_fetcher import HttpsFetcher
 from agent.update.mqtt_fetcher import MqttFetcher
 from agent.update.release import Release
+from agent.update.root_file import read_root
 from agent.update.trust import Trust
-
-_LARGEST_ROOT = 64 * 1024  # bytes
 
 
 class BrokerSource:
@@ -74,24 +73,3 @@ class BrokerSource:
         if self._connected:
             self._connected = False
             self._fetcher.__exit__(None, None, None)
-
-
-def read_root(config: Config) -> bytes:
-    """The root metadata: whom to believe at first.
-
-    Raises:
-        ConfigError: It cannot be read.
-    """
-    path = config.update.root_file
-    if not path:
-        raise ConfigError(
-            "update.root_file names no root metadata; copy 1.root.json of your repository to the"
-            " board and name it."
-        )
-    try:
-        with Path(path).expanduser().open("rb") as stream:
-            return stream.read(_LARGEST_ROOT)
-    except OSError as error:
-        raise ConfigError(
-            f"update.root_file: {path} cannot be read ({error.strerror}); check the path."
-        ) from error

@@ -27,6 +27,14 @@ def test_check_says_that_all_is_well(tmp_path: Path, capsys: pytest.CaptureFixtu
         ("[socket]\nallowed_users = ['nobody-here']\n", "socket.allowed_users"),
         ("[mqtt]\nhost = 'x'\ntls = true\nca_file = '/nothing'\n", "mqtt.ca_file"),
         ("[mqtt]\nhost = 'x'\npassword_file = '/nothing'\n", "mqtt.password_file"),
+        ("[update]\nfleet = 'a'\n", "mqtt.host is not"),
+        ("[mqtt]\nhost = 'x'\n[update]\nfleet = 'a/b'\n", "update.fleet"),
+        ("[mqtt]\nhost = 'x'\n[update]\nfleet = 'a'\nhardware = 'Pi 4'\n", "update.hardware"),
+        ("[mqtt]\nhost = 'x'\n[update]\nfleet = 'a'\n", "names no root metadata"),
+        (
+            "[mqtt]\nhost = 'x'\n[update]\nfleet = 'a'\nroot_file = '/nothing'\n",
+            "update.root_file: /nothing cannot be read",
+        ),
     ],
 )
 def test_check_names_what_is_wrong(
