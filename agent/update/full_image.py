@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import lzma
+import shutil
 import tarfile
 from pathlib import Path
 from typing import BinaryIO
@@ -95,10 +96,4 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
     assert content is not None
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("xb") as file:
-        left = member.size
-        while left:
-            piece = content.read(min(_CHUNK, left))
-            if not piece:
-                raise ImageError("The full image is cut off; receive it again.")
-            file.write(piece)
-            left -= len(piece)
+        shutil.copyfileobj(content, file, _CHUNK)

@@ -15,7 +15,9 @@ from agent.errors import (
     ResultMismatchError,
     UnsupportedDiffError,
 )
+from agent.update import diff_format
 from agent.update.byte_reader import varint
+from agent.update.diff_base import Base
 from agent.update.diff_format import apply_diff, read_header
 from tests.agent.update.handmade import applied, diff, digest, read_files, stored, write_files
 from tests.agent.update.test_sparse_diff import GOLDEN
@@ -58,6 +60,14 @@ def test_golden_sum_in_the_place_of_an_old_one(tmp_path: Path) -> None:
     after = {"a.txt": b"new\n", "m": b"a " + new + b".\n"}
     plan = bytes.fromhex("00 02 01 01 01 21 02 01 03 10 06 10")  # copy 2; sum of file 0; copy 2
     content = diff(before, after, plan=plan, literals=b"new\n")
+    assert applied(content, write_files(tmp_path / "base", before), tmp_path / "new") == after
+
+
+def test_golden_parts_in_another_order(tmp_path: Path) -> None:
+    before, after = {"a": b"first, second"}, {"a": b"second, first"}
+    # Seek 7, copy 6; seek -8, copy 2; seek -7, copy 5.
+    plan = bytes.fromhex("00 01 01 01 06 73 30 7b 10 6b 28")
+    content = diff(before, after, plan=plan)
     assert applied(content, write_files(tmp_path / "base", before), tmp_path / "new") == after
 
 
@@ -183,6 +193,21 @@ def test_a_stream_that_fails(base: Path, tmp_path: Path) -> None:
     descriptor = os.open(path, os.O_WRONLY)
     with open(descriptor, "wb") as unreadable, pytest.raises(DiffStorageError):
         read_header(unreadable)
+
+
+def test_a_base_that_changes_meanwhile(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = diff_format.open_base
+
+    def then_truncated(directory: Path, digest: str) -> Base:
+        known = opened(directory, digest)
+        os.truncate(directory / "w.bin", 5)
+        return known
+
+    monkeypatch.setattr(diff_format, "open_base", then_truncated)
+    with pytest.raises(BaseMismatchError, match="changed while the diff was applied"):
+        apply_diff(io.BytesIO(GOOD), base, tmp_path / "result")
 
 
 def test_a_file_of_the_plan_never_replaces_another(tmp_path: Path) -> None:

@@ -163,6 +163,13 @@ def test_excessive(content: bytes) -> None:
         read(content).check()
 
 
+def test_more_files_than_a_bundle_holds() -> None:
+    made = b"".join(b"\0" + varint(len(n)) + n + b"\0\0" for n in (b"%d" % i for i in range(1023)))
+    assert read(b"\1\3" + varint(1022) + made[: -len(b"\0\x041022\0\0")]).check() == []
+    with pytest.raises(DiffLimitError, match="more than 1024 files"):
+        read(b"\1\3" + varint(1023) + made).check()
+
+
 def test_another_source_must_exist() -> None:
     with pytest.raises(BaseMismatchError, match="lacks q"):
         read(plan_of(b"\1\2\0\1q\0")).check()

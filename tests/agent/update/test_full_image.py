@@ -10,6 +10,7 @@ import pytest
 
 from agent.bundle.schema import LARGEST_FILE, MOST_FILES
 from agent.errors import ImageError
+from agent.update import full_image
 from agent.update.full_image import unpack_image
 from converters.updates.releases import write_image
 from tests.agent.update.handmade import Files, read_files, write_files
@@ -114,6 +115,28 @@ def test_cut_off(tmp_path: Path) -> None:
     ):
         with pytest.raises(ImageError):
             unpacked(content, tmp_path / str(number))
+
+
+def test_cut_off_at_every_tenth(tmp_path: Path) -> None:
+    for packed in (False, True):
+        whole = image_of(FILES)
+        whole = lzma.compress(whole) if packed else whole
+        for tenth in range(1, 6):  # behind that a plain tar is only padding
+            with pytest.raises(ImageError):
+                unpacked(whole[: len(whole) * tenth // 10], tmp_path / f"{packed}-{tenth}")
+
+
+def test_a_tar_that_was_cut_off_before_it_was_packed(tmp_path: Path) -> None:
+    whole = image_of(FILES)
+    # In the content of the second file, which begins at byte 1536.
+    with pytest.raises(ImageError, match="no tar of a bundle"):
+        unpacked(lzma.compress(whole[:5000]), tmp_path / "result")
+
+
+def test_an_image_that_unpacks_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(full_image, "_LARGEST_TAR", 5000)
+    with pytest.raises(ImageError, match="unpacks to more than 5000 bytes"):
+        unpacked(lzma.compress(image_of(FILES)), tmp_path / "result")
 
 
 def test_an_unpacker_that_wants_too_much_memory(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.errors import DiffLimitError, MalformedDiffError
+from agent.errors import DiffLimitError, MalformedDiffError, UnsupportedDiffError
 from agent.update.byte_reader import ByteReader, varint
 from agent.update.sparse_diff import MOST_CHANGES, RowMap
 from agent.update.weight_changes import WeightChanges
@@ -165,6 +165,11 @@ def test_excessive(content: bytes) -> None:
         apply(content, ROWS)
 
 
+def test_a_layer_of_a_newer_agent() -> None:
+    with pytest.raises(UnsupportedDiffError, match="update the agent"):
+        apply(_damaged(0, 5), ROWS)
+
+
 def test_a_gap_beyond_the_end() -> None:
     # The same gaps in a matrix that ends before the second change.
     with pytest.raises(MalformedDiffError, match="does not exist"):
@@ -196,6 +201,12 @@ def test_hashed_values_there_and_back() -> None:
     changes.finish()
     assert set(np.abs(weights).tolist()) <= {0, 1, 5, 127, 128}
     assert len(set(weights.tolist())) > 4
+
+
+def test_a_bucket_beyond_eight_bits() -> None:
+    content = write_weights(None, Buckets(1, np.array([128], np.int16)))  # type: ignore[arg-type]
+    with pytest.raises(MalformedDiffError, match="a bucket beyond eight bits"):
+        WeightChanges(ByteReader.over(content), RowMap([(1, 4)]))
 
 
 def test_sparse_changes_correct_hashed_ones() -> None:
