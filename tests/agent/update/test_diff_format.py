@@ -15,9 +15,8 @@ from agent.errors import (
     ResultMismatchError,
     UnsupportedDiffError,
 )
-from agent.update import diff_format
 from agent.update.byte_reader import varint
-from agent.update.diff_base import Base
+from agent.update.diff_base import Base, open_base
 from agent.update.diff_format import apply_diff, read_header
 from tests.agent.update.handmade import applied, diff, digest, read_files, stored, write_files
 from tests.agent.update.test_sparse_diff import GOLDEN
@@ -198,14 +197,12 @@ def test_a_stream_that_fails(base: Path, tmp_path: Path) -> None:
 def test_a_base_that_changes_meanwhile(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = diff_format.open_base
-
     def then_truncated(directory: Path, digest: str) -> Base:
-        known = opened(directory, digest)
+        known = open_base(directory, digest)
         os.truncate(directory / "w.bin", 5)
         return known
 
-    monkeypatch.setattr(diff_format, "open_base", then_truncated)
+    monkeypatch.setattr("agent.update.diff_format.open_base", then_truncated)
     with pytest.raises(BaseMismatchError, match="changed while the diff was applied"):
         apply_diff(io.BytesIO(GOOD), base, tmp_path / "result")
 

@@ -204,7 +204,7 @@ def test_hashed_values_there_and_back() -> None:
 
 
 def test_a_bucket_beyond_eight_bits() -> None:
-    content = write_weights(None, Buckets(1, np.array([128], np.int16)))  # type: ignore[arg-type]
+    content = write_weights(None, Buckets(1, np.array([128], np.int16)))
     with pytest.raises(MalformedDiffError, match="a bucket beyond eight bits"):
         WeightChanges(ByteReader.over(content), RowMap([(1, 4)]))
 
