@@ -25,6 +25,7 @@ from agent.update.journal import Record
 from agent.update.release import TrialLimits
 from agent.update.updater import board_floor, factory_manifest, machine, updater_lock
 
+
 @dataclass(frozen=True)
 class Village:
     """What all boards have in common."""
