@@ -149,10 +149,10 @@ def _sizes(figures: list[Any]) -> Any:
 
 
 def _costs(figures: list[Any]) -> Any:
-    columns = ("create, CPU ms", "apply, CPU ms", "apply, clock ms", "apply adds, MB")
+    columns = ("create, CPU ms", "apply, CPU ms", "apply adds, MB")
     rows = []
     for line in figures:
-        times = (f"{time * 1e3:.0f}" for time in (line.create, line.apply, line.apply_wall))
+        times = (f"{time * 1e3:.0f}" for time in (line.create, line.apply))
         rows.append((line.model, line.case, *times, f"{line.memory / 1e6:.1f}"))
     return _table(("model", "changed", *columns), rows)
 

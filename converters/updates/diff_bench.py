@@ -45,8 +45,6 @@ class Figures:
     """CPU seconds."""
     apply: float
     """CPU seconds."""
-    apply_wall: float
-    """Seconds by the clock."""
     memory: int
     """Bytes that applying adds."""
     rivals: dict[str, int | None]
@@ -92,23 +90,18 @@ def _figures(
     create, report = _least(lambda: make_diff(base, new, out, hashed=hashed, verify=False))
     runs = iter(range(_RUNS))
 
-    def apply() -> float:
-        begun = time.perf_counter()
+    def apply() -> None:
         with out.open("rb") as stream:
             apply_diff(stream, base, new.with_name(f"{new.name}.{next(runs)}"))
-        return time.perf_counter() - begun
 
-    walls: list[float] = []
-    spent, _ = _least(lambda: walls.append(apply()))
+    spent, _ = _least(apply)
     old_archive, new_archive = archive(base), archive(new)
     rivals = {}
     if hashed is None:
         rivals = {name: rival(old_archive, new_archive) for name, rival in RIVALS.items()}
     assert isinstance(report, DiffReport)
     memory = added_memory(out, base, new.with_name(f"{new.name}.memory"))
-    return Figures(
-        label, case, bound, report.size, create, spent, min(walls), memory, rivals
-    )  # fmt: skip
+    return Figures(label, case, bound, report.size, create, spent, memory, rivals)
 
 
 def _hashed_figures(folder: Path, base: Path, buckets: int) -> Figures:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import DiffError, DiffStorageError
@@ -173,10 +173,19 @@ _FILES = st.dictionaries(
 )
 
 
+@settings(max_examples=40)  # each makes and applies a diff on the disk
 @given(base=_FILES, new=_FILES)
 def test_any_two_bundles(base, new, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("bundles")
     there_and_back(write_files(folder / "base", base), write_files(folder / "new", new), folder)
+
+
+@pytest.mark.parametrize("rows", [False, True], ids=["random", "rows"])
+def test_a_small_change_of_the_shipped_bundle_is_near_its_bound(rows: bool, tmp_path: Path) -> None:
+    """The tightest cell of the table: head, plan and tables weigh most in the smallest diff."""
+    changed = change(factory_bundle(), tmp_path / "new", 0.005, rows=rows, seed=5 + rows)
+    report = make_diff(factory_bundle(), tmp_path / "new", tmp_path / "out.diff")
+    assert changed.bound < report.size <= 1.03 * changed.bound
 
 
 @pytest.mark.parametrize("rows", [False, True], ids=["random", "rows"])
