@@ -308,7 +308,8 @@ def run(args: argparse.Namespace) -> int:
     evaluation = Evaluation(audio, phrase)
     scored, timed = installed_peers(phrase, PEER_THRESHOLDS)
     results = []
-    for player in (listener, *scored):
+    players: list[Player] = [listener, *scored]
+    for player in players:
         result = Result(player.name, evaluation.positives(player), evaluation.negatives(player))
         print_tables(phrase, listener.entry.threshold, result)
         results.append(result)

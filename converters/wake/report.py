@@ -31,12 +31,12 @@ def reason(judged: Judged) -> str:
     chosen = judged.chosen
     if chosen.peaks <= 2:
         return (
-            f"Threshold {chosen.threshold:.3f}: hardly anything in {chosen.hours:.1f} h without the"
+            f"Threshold {chosen.threshold:.3f}: hardly anything in {chosen.hours:.2f} h without the"
             " phrase came near it, so there is no tail to fit; a half is the middle."
         )
     text = (
         f"Threshold {chosen.threshold:.3f}: the {chosen.peaks} highest peaks in"
-        f" {chosen.hours:.1f} h without the phrase fall off so that {chosen.most_per_hour:g} an"
+        f" {chosen.hours:.2f} h without the phrase fall off so that {chosen.most_per_hour:g} an"
         f" hour reach {chosen.fitted:.3f}."
     )
     if chosen.overruled:

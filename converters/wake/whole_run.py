@@ -138,7 +138,7 @@ class WholeRun:
                 config=config,
                 schedule=Schedule(steps)
                 if args.start is None
-                else Schedule(steps, peak_rate=_RATE_FROM, mine_from=0.0),
+                else Schedule(steps, peak_rate=_RATE_FROM, mine_from=0.0, evaluations=6),
                 mixture=Mixture(),
                 seed=args.seed,
                 checkpoint=checkpoint,

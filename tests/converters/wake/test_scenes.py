@@ -41,6 +41,7 @@ def test_a_stream_lasts_six_seconds_and_knows_where_the_word_ends():
     for number in range(8):
         made = stream(word(f"w{number}", end=0.7), CLEAN, [], 1)
         assert len(made.samples) == pytest.approx(STREAM_S * RATE, abs=2)
+        assert made.word_end_s is not None
         end = round(made.word_end_s * RATE)
         # The word's last tone is 0.2 in amplitude; behind its end there is only faint noise.
         assert np.abs(made.samples[end - 800 : end - 10]).max() > 0.15
@@ -55,6 +56,7 @@ def test_a_command_follows_at_the_level_of_the_word():
 
     command = Utterance("c", Role.SPEECH, True, "s", quiet)
     made = stream(word(end=0.7), CLEAN, [], 1, command)
+    assert made.word_end_s is not None
     end = round(made.word_end_s * RATE)
     after = made.samples[end + round(0.55 * RATE) : end + round(0.95 * RATE)]
     # The clip's level is measured with its pauses, so the command is as loud as all of it.
