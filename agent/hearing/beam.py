@@ -1,14 +1,14 @@
 """Streaming beam search over a transducer, with a language model of longer memory.
 
-A hypothesis is a sequence of labels with the summed probability of all its alignments so far. In a
-frame, every hypothesis may emit blank, which ends the frame for it, or a label, after which it may
+A reading is a sequence of labels with the summed probability of all its alignments so far. In a
+frame, every reading may emit blank, which ends the frame for it, or a label, after which it may
 emit again (Graves 2012, with at most a few rounds in a frame). Two ways to the same labels are
 added up. Kept are the best few by
 
     log p(alignments) + weight * sum of gains(label | history)
 
 where a gain says how much likelier a label is for what the predictor does not see
-(`language_model.py`). Labels are nodes of a tree, so that hypotheses share what they have in common
+(`language_model.py`). Labels are nodes of a tree, so that readings share what they have in common
 and the same labels are the same node.
 """
 
@@ -19,14 +19,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.hearing.joint import Joint
+from agent.hearing.joint import Joint, Pair
 from agent.hearing.language_model import END, LanguageModel
 from agent.hearing.transducer import Token
 
 Floats = NDArray[np.float32]
 
 _ROUNDS = 4
-"""Most labels that a hypothesis may emit in one frame of 40 ms."""
+"""Most labels that a reading may emit in one frame of 40 ms."""
 
 
 @dataclass(eq=False, slots=True)
@@ -39,25 +39,27 @@ class Node:
     """Frame in which it was first emitted."""
     log_prob: float
     """Of the label when it was first emitted."""
-    pair: tuple[int, int]
-    """The last two labels, the older first: what the predictor sees."""
-    history: int = 0
+    pair: Pair
+    """The last two labels: what the predictor sees."""
+    history: int
     """What the language model sees."""
-    gain: float = 0.0
+    gain: float
     """Sum of the weighted gains along the path."""
+    gains: Floats | None = None
+    """Weighted gain of each label that may follow, float32 [labels]; looked up when asked for."""
     children: dict[int, Node] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
-class Hypothesis:
-    """Labels and the log-probability of their alignments up to the present frame."""
+class Reading:
+    """Labels, and the log-probability of their alignments up to the present frame."""
 
     node: Node
     log_prob: float
 
     @property
     def score(self) -> float:
-        """By what hypotheses compete."""
+        """By what readings compete."""
         return self.log_prob + self.node.gain
 
 
@@ -65,15 +67,17 @@ class BeamSearch:
     """Turns encodings into labels, keeping several readings until one wins.
 
     Args:
-        joint: predictor and joiner.
-        language: tells what labels follow each other; None leaves the transducer alone.
-        weight: how much its gains count.
-        width: most hypotheses kept.
-        margin: hypotheses whose score is this far behind the best, in nats, are dropped.
+        joint: Predictor and joiner.
+        language: Tells which labels follow each other; None leaves the transducer alone.
+        weight: How much its gains count.
+        width: Most readings kept.
+        margin: Readings whose score is this far behind the best, in nats, are dropped.
+        least: Labels that the transducer finds less likely than this in a frame, in nats, are not
+            tried, whatever the language model says: they cost time and hardly ever win.
 
     Attributes:
-        hypotheses: Best first.
-        blank_run: Frames since the last label of the best hypothesis.
+        readings: Best first.
+        blank_run: Frames since the last label of the best reading.
     """
 
     def __init__(
@@ -82,40 +86,38 @@ class BeamSearch:
         language: LanguageModel | None,
         *,
         weight: float = 0.6,
-        width: int = 6,
-        margin: float = 6.0,
+        width: int = 16,
+        margin: float = 10.0,
+        least: float = -5.0,
     ) -> None:
         self._joint = joint
         self._language = language
-        self._weight = weight
+        self._weight = np.float32(weight)
         self._width = width
         self._margin = margin
+        self._least = least
         self._no_gains = np.zeros(joint.labels, np.float32)
         self.reset()
 
     def reset(self) -> None:
         """Goes back to the state after construction; tables stay."""
         blank = self._joint.blank
-        self.hypotheses = [Hypothesis(Node(None, blank, -1, 0.0, (blank, blank)), 0.0)]
+        root = Node(None, blank, -1, 0.0, (blank, blank), 0, 0.0)
+        self.readings = [Reading(root, 0.0)]
         self.blank_run = 0
         self._tokens: tuple[Node | None, list[Token]] = (None, [])
 
     @property
     def log_prob(self) -> float:
-        """Natural logarithm of the probability of the best hypothesis, blanks included."""
-        return self.hypotheses[0].log_prob
+        """Natural logarithm of the probability of the best reading, blanks included."""
+        return self.readings[0].log_prob
 
     @property
     def tokens(self) -> list[Token]:
-        """The labels of the best hypothesis, in order; a later frame may revise them."""
-        best = self.hypotheses[0].node
+        """The labels of the best reading, in order; a later frame may revise them."""
+        best = self.readings[0].node
         if self._tokens[0] is not best:
-            found: list[Token] = []
-            node: Node | None = best
-            while node is not None and node.parent is not None:
-                found.append(Token(node.label, node.frame, node.log_prob))
-                node = node.parent
-            self._tokens = (best, found[::-1])
+            self._tokens = (best, path(best))
         return self._tokens[1]
 
     def process(self, encoding: Floats, frame: int) -> int:
@@ -126,24 +128,25 @@ class BeamSearch:
             frame: Its number, noted with the labels.
 
         Returns:
-            How many labels the best hypothesis got in it.
+            How many labels the best reading got in it.
         """
-        ended: dict[Node, Hypothesis] = {}
-        active = self.hypotheses
+        ended: dict[Node, float] = {}
+        active = self.readings
+        bar = -np.inf
         for emitted in range(_ROUNDS + 1):
-            rows = [self._joint(encoding, hypothesis.node.pair) for hypothesis in active]
-            for hypothesis, row in zip(active, rows, strict=True):
-                _add(ended, hypothesis.node, hypothesis.log_prob + float(row[self._joint.blank]))
+            rows = self._joint(encoding, [reading.node.pair for reading in active])
+            before = np.array([reading.log_prob for reading in active])[:, None]
+            reached = rows + before
+            blanks = reached[:, self._joint.blank].tolist()
+            for reading, log_prob in zip(active, blanks, strict=True):
+                _add(ended, reading.node, log_prob)
+                bar = max(bar, log_prob + reading.node.gain - self._margin)
             if emitted == _ROUNDS:
                 break
-            bar = max(hypothesis.score for hypothesis in ended.values()) - self._margin
-            extended: dict[Node, Hypothesis] = {}
-            for hypothesis, row in zip(active, rows, strict=True):
-                self._extend(hypothesis, row, frame, bar, extended)
-            if not extended:
+            active = self._extended(active, rows, reached, frame, bar)
+            if not active:
                 break
-            active = self._best(extended)
-        self.hypotheses = self._best(ended)
+        self.readings = self._best(ended)
         count = 0
         for token in reversed(self.tokens):
             if token.frame != frame:
@@ -156,48 +159,76 @@ class BeamSearch:
         """Says that no label will follow: what seldom ends an utterance loses against what does."""
         if self._language is None:
             return
-        for hypothesis in self.hypotheses:
-            node = hypothesis.node
-            node.gain += self._weight * float(self._language.gains(node.history)[END])
-        self.hypotheses.sort(key=lambda h: h.score, reverse=True)
+        for reading in self.readings:
+            ending = self._language.gains(reading.node.history)[END]
+            reading.node.gain += float(self._weight * ending)
+        self.readings.sort(key=lambda reading: reading.score, reverse=True)
 
-    def _extend(
+    def _gains(self, node: Node) -> Floats:
+        """What may follow a node; most nodes are given up before anybody asks."""
+        if node.gains is None:
+            node.gains = self._no_gains
+            if self._language is not None:
+                gains = self._language.gains(node.history)[: self._joint.labels]
+                node.gains = self._weight * gains
+        return node.gains
+
+    def _extended(
         self,
-        hypothesis: Hypothesis,
-        row: Floats,
+        active: list[Reading],
+        rows: Floats,
+        reached: NDArray[np.float64],
         frame: int,
         bar: float,
-        extended: dict[Node, Hypothesis],
-    ) -> None:
-        node = hypothesis.node
-        gains = self._no_gains
-        if self._language is not None:
-            gains = self._weight * self._language.gains(node.history)[: self._joint.labels]
-        for label in np.flatnonzero(row + gains > bar - hypothesis.score).tolist():
-            if label == self._joint.blank:
-                continue
-            log_prob = float(row[label])
+    ) -> list[Reading]:
+        """Every reading one label longer, as far as it has a chance; the best of them.
+
+        Args:
+            active: n readings.
+            rows: What may follow each, float32 [n, labels].
+            reached: The same with the readings' own log-probabilities.
+            frame: Number of the frame.
+            bar: The least score that has a chance.
+        """
+        gains = np.array([self._gains(reading.node) for reading in active])
+        gains += np.array([reading.node.gain for reading in active], np.float32)[:, None]
+        promising = (reached + gains > bar) & (rows > self._least)
+        promising[:, self._joint.blank] = False
+        extended: dict[Node, float] = {}
+        for row, label in np.argwhere(promising).tolist():
+            node = active[row].node
             child = node.children.get(label)
             if child is None:
-                history = 0
-                if self._language is not None:
-                    history = self._language.extend(node.history, label)
-                child = node.children[label] = Node(
-                    node, label, frame, log_prob, (node.pair[1], label), history,
-                    node.gain + float(gains[label]),
-                )  # fmt: skip
-            _add(extended, child, hypothesis.log_prob + log_prob)
+                child = self._child(node, label, frame, rows[row, label], gains[row, label])
+                node.children[label] = child
+            _add(extended, child, float(reached[row, label]))
+        return self._best(extended) if extended else []
 
-    def _best(self, found: dict[Node, Hypothesis]) -> list[Hypothesis]:
-        ranked = sorted(found.values(), key=lambda h: h.score, reverse=True)[: self._width]
+    def _child(
+        self, node: Node, label: int, frame: int, log_prob: np.float32, gain: np.float32
+    ) -> Node:
+        history = 0 if self._language is None else self._language.extend(node.history, label)
+        pair = (node.pair[1], label)
+        return Node(node, label, frame, float(log_prob), pair, history, float(gain))
+
+    def _best(self, found: dict[Node, float]) -> list[Reading]:
+        ranked = [Reading(node, log_prob) for node, log_prob in found.items()]
+        if len(ranked) > 1:
+            ranked.sort(key=lambda reading: reading.score, reverse=True)
         bar = ranked[0].score - self._margin
-        return [hypothesis for hypothesis in ranked if hypothesis.score >= bar]
+        return [reading for reading in ranked[: self._width] if reading.score >= bar]
 
 
-def _add(found: dict[Node, Hypothesis], node: Node, log_prob: float) -> None:
+def path(node: Node | None) -> list[Token]:
+    """The labels from the first one to a node."""
+    found: list[Token] = []
+    while node is not None and node.parent is not None:
+        found.append(Token(node.label, node.frame, node.log_prob))
+        node = node.parent
+    return found[::-1]
+
+
+def _add(found: dict[Node, float], node: Node, log_prob: float) -> None:
     """Counts another way to the same labels."""
     before = found.get(node)
-    if before is None:
-        found[node] = Hypothesis(node, log_prob)
-    else:
-        before.log_prob = float(np.logaddexp(before.log_prob, log_prob))
+    found[node] = log_prob if before is None else float(np.logaddexp(before, log_prob))

@@ -32,6 +32,7 @@ END = LABELS - 1
 """Stands after the last label of an utterance."""
 STEP_NATS = 1.0 / 16.0
 """Resolution of stored log-probabilities."""
+_STEP = np.float32(STEP_NATS)
 LONGEST = 12
 """Labels in the longest n-gram that fits into 64 bits."""
 SHORT = 3
@@ -80,9 +81,16 @@ class LanguageModel:
         bounds = np.concatenate(([0], np.cumsum(counts)))
         parts = [slice(a, b) for a, b in itertools.pairwise(bounds)]
         self._keys = [np.cumsum(steps[part], dtype=np.uint64) for part in parts]
-        self._log_probs = [-log_probs[part].astype(np.float32) * STEP_NATS for part in parts]
+        self._labels = [(keys & np.uint64(LABELS - 1)).astype(np.intp) for keys in self._keys]
+        self._log_probs = [-log_probs[part].astype(np.float32) * _STEP for part in parts]
         # A back-off weight may exceed one: stored around the middle of the byte.
-        self._backoffs = [(128.0 - backoffs[part].astype(np.float32)) * STEP_NATS for part in parts]
+        self._backoffs = [(128.0 - backoffs[part].astype(np.float32)) * _STEP for part in parts]
+        # Where the continuations of an n-gram begin among the longer ones; they end where those
+        # of the next one begin.
+        self._begins = [
+            longer.searchsorted(np.append(shorter, shorter[-1:] + np.uint64(1)) << np.uint64(BITS))
+            for shorter, longer in itertools.pairwise(self._keys)
+        ]
         self._mask = (1 << (BITS * (self.order - 1))) - 1
         self._cache: OrderedDict[int, Floats] = OrderedDict()
 
@@ -94,27 +102,32 @@ class LanguageModel:
         """float32 [32]: gain of every label (and of the end) after a history, in nats."""
         found = self._cache.get(history)
         if found is None:
-            short = self.log_probs(history, SHORT)
-            found = self._cache[history] = self.log_probs(history, self.order) - short
+            long, short = self._look_up(history, self.order)
+            found = self._cache[history] = long - short
             if len(self._cache) > _CACHED:
                 self._cache.popitem(last=False)
         return found
 
     def log_probs(self, history: int, order: int) -> Floats:
         """float32 [32]: log p(label | the last order - 1 labels of the history)."""
+        return self._look_up(history, order)[0]
+
+    def _look_up(self, history: int, order: int) -> tuple[Floats, Floats]:
+        """Log-probabilities by up to `order` labels, and by up to `SHORT`."""
         # A label that was never seen at all is as rare as the file can say.
-        found = np.full(LABELS, -255.0 * STEP_NATS, np.float32)
-        found[self._keys[0].astype(np.intp)] = self._log_probs[0]
+        found = np.full(LABELS, -255.0 * _STEP, np.float32)
+        found[self._labels[0]] = self._log_probs[0]
+        short = found
         for n in range(1, order):
             context = history & ((1 << (BITS * n)) - 1)
             keys = self._keys[n - 1]
-            at = int(keys.searchsorted(np.uint64(context)))
-            if at == len(keys) or int(keys[at]) != context:
+            at = keys.searchsorted(np.uint64(context))
+            if at == len(keys) or keys[at] != context:
                 break
-            first, last = self._keys[n].searchsorted(
-                np.array([context << BITS, (context + 1) << BITS], np.uint64)
-            )
+            if n == SHORT:
+                short = found.copy()
             found += self._backoffs[n - 1][at]
-            labels = (self._keys[n][first:last] & np.uint64(LABELS - 1)).astype(np.intp)
-            found[labels] = self._log_probs[n][first:last]
-        return found
+            begins = self._begins[n - 1]
+            span = slice(begins[at], begins[at + 1])
+            found[self._labels[n][span]] = self._log_probs[n][span]
+        return found, short

@@ -59,7 +59,7 @@ class Transducer:
             How many labels were emitted.
         """
         for emitted in range(self._max_symbols):
-            row = self._joint(encoding, self._context)
+            row = self._joint(encoding, (self._context,))[0]
             label = int(row.argmax())
             log_prob = float(row[label])
             self.log_prob += log_prob

@@ -22,6 +22,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--asr", type=Path, required=True, metavar="RUN", help="folder that train-asr wrote")
     add("--wake", type=Path, required=True, metavar="DIR", help="folder that train-wake wrote")
+    add("--language", type=Path, metavar="FILE",
+        help="language model of labels that train-language wrote (default: none)")
+    add("--language-weight", type=float, default=0.6,
+        help="how much it counts beside the transducer (default: %(default)s)")
+    add("--beam", type=int, default=16,
+        help="readings that the decoder follows; 1: the best label in every frame (default: "
+             "%(default)s)")
     add("--selftest", type=Path, action="append", required=True, metavar="POOL",
         help="pool by voices never trained on, to pick the self-test from (may be repeated)")
     add("--selftest-count", type=int, default=48, help="clips to pick (default: %(default)s)")
@@ -37,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Writes the bundle; returns the exit status."""
-    from agent.bundle.manifest import ProvenanceEntry, load_bundle
+    from agent.bundle.manifest import DecoderEntry, ProvenanceEntry, load_bundle
     from converters.asr.checkpoint import as_arrays, load_recogniser
     from converters.export.bundle import LICENCES, SelftestPlan, assemble
 
@@ -50,6 +57,11 @@ def main(args: argparse.Namespace) -> int:
         args.out,
         weights=as_arrays(load_recogniser(args.asr)),
         wake=args.wake,
+        language=args.language,
+        decoder=DecoderEntry(
+            beam=args.beam,
+            language_permille=round(1000 * args.language_weight) if args.language else 0,
+        ),
         selftest=SelftestPlan(tuple(args.selftest), args.selftest_count),
         card=args.card.read_text(encoding="utf-8"),
         release=args.release,

@@ -212,7 +212,7 @@ class GraphAuthor:
     def linear(
         self, name: str, x: Tensor, weight: NDArray[Any], bias: NDArray[Any] | None = None
     ) -> Tensor:
-        """x W^T + b with int8 rows: x [1, in], weight float [out, in], bias float [out]."""
+        """x W^T + b with int8 rows: x [n, in], weight float [out, in], bias float [out]."""
         integers, scales = quantise_rows(weight)
         matrix = self.constant(f"{name}.weight", integers)
         quantisation = schema.QuantizationParametersT()

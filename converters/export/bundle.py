@@ -16,6 +16,7 @@ import numpy as np
 import soundfile
 
 from agent.bundle.manifest import (
+    DecoderEntry,
     LayoutEntry,
     Manifest,
     ProvenanceEntry,
@@ -59,12 +60,18 @@ class SelftestPlan:
     longest_s: float = 5.0
 
 
-def write_models(weights: Weights, directory: Path) -> list[LayoutEntry]:
-    """Writes the recogniser's graphs and tokens; returns where their int8 matrices lie."""
+def write_models(weights: Weights, directory: Path, *, beam: int = 1) -> list[LayoutEntry]:
+    """Writes the recogniser's graphs and tokens; returns where their int8 matrices lie.
+
+    Args:
+        weights: of the recogniser.
+        directory: where to.
+        beam: how many readings the decoder will follow.
+    """
     files = {
         "encoder_slow.tflite": encoder_file(weights),
         "predictor.tflite": predictor_file(weights),
-        "joiner.tflite": joiner_file(weights),
+        "joiner.tflite": joiner_file(weights, beam),
     }
     for name, content in files.items():
         (directory / name).write_bytes(content)
@@ -168,6 +175,8 @@ def assemble(
     card: str,
     release: int,
     provenance: ProvenanceEntry,
+    decoder: DecoderEntry | None = None,
+    language: Path | None = None,
     trial: TrialEntry | None = None,
     demo: tuple[Path, Sequence[int]] | None = None,
 ) -> Manifest:
@@ -181,6 +190,8 @@ def assemble(
         card: text of CARD.md.
         release: number of the release.
         provenance: where the weights come from.
+        decoder: how wide to search, and how much the language model counts; greedy by default.
+        language: the language model of labels; None: the bundle has none.
         trial: limits for a trial on a board.
         demo: pool and indices of the utterances of demo.flac.
 
@@ -190,7 +201,10 @@ def assemble(
     directory.mkdir(parents=True, exist_ok=True)
     for stale in directory.glob("selftest/*.flac"):
         stale.unlink()
-    matrices = write_models(weights, directory)
+    decoder = decoder or DecoderEntry()
+    matrices = write_models(weights, directory, beam=decoder.beam)
+    if language is not None:
+        shutil.copyfile(language, directory / "language.npz")
     word = copy_wake_word(wake, directory)
     matrices += layout(directory / word.file, word.file)
     clips = write_selftest(selftest, word.phrase, directory)
@@ -206,6 +220,7 @@ def assemble(
         model=f"lstm{layer_count(weights)}x{hidden}",
         layout=matrices,
         wake=(word,),
+        decoder=decoder,
         selftest=clips,
         trial=trial,
         provenance=provenance,

@@ -144,12 +144,16 @@ def predictor_file(weights: Weights) -> bytes:
     return graph.bytes()
 
 
-def joiner_file(weights: Weights) -> bytes:
-    """``encoding`` and ``prediction`` [1, joint] to ``logits`` [1, labels]."""
+def joiner_file(weights: Weights, pairs: int = 1) -> bytes:
+    """``encoding`` [1, joint] and ``prediction`` [pairs, joint] to ``logits`` [pairs, labels].
+
+    A beam search asks for many readings of the same frame: answering all of them in one call costs
+    little more than answering one.
+    """
     graph = GraphAuthor("transducer joiner")
     joint = weights["joiner.output.weight"].shape[1]
     encoding = graph.input("encoding", [1, joint])
-    prediction = graph.input("prediction", [1, joint])
+    prediction = graph.input("prediction", [pairs, joint])
     met = graph.tanh(graph.add(encoding, prediction))
     logits = graph.linear(
         "logits", met, weights["joiner.output.weight"], weights["joiner.output.bias"]

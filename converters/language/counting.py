@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agent.hearing.language_model import BITS, END
-from converters.asr.text import encode
 
 Keys = NDArray[np.uint64]
 Counts = dict[int, tuple[Keys, NDArray[np.int64]]]
 """Order -> n-grams, ascending, and how often each was seen."""
 
 
-def label_stream(sentences: Iterable[str], order: int) -> NDArray[np.uint64]:
-    """All sentences in a row, each after ``order - 1`` zeros and before one `END`."""
+def label_stream(utterances: Iterable[Sequence[int]], order: int) -> NDArray[np.uint64]:
+    """The labels of all utterances, each after ``order - 1`` zeros and before one `END`."""
     pad = [0] * (order - 1)
     labels: list[int] = []
-    for sentence in sentences:
+    for utterance in utterances:
         labels += pad
-        labels += encode(sentence)
+        labels += utterance
         labels.append(END)
     return np.array(labels, np.uint64)
 

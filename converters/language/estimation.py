@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.hearing.language_model import BITS, LABELS, STEP_NATS
+from agent.hearing.language_model import BITS, STEP_NATS
 from converters.language.counting import Counts, Keys
 
 _BITS = np.uint64(BITS)
@@ -45,10 +45,12 @@ def estimate(counts: Counts, least: Sequence[int]) -> bytes:
         give the same bytes.
     """
     keys, seen = counts[1]
-    chances = (seen + 1.0 / LABELS) / (seen.sum() + 1.0)
-    orders = [_Order(keys, chances, np.ones(len(keys)))]
+    orders = [_Order(keys, seen / seen.sum(), np.ones(len(keys)))]
     for n in range(2, len(least) + 1):
-        orders.append(_longer(orders, counts[n], least[n - 1], n))
+        longer = _longer(orders, counts[n], least[n - 1], n)
+        if len(longer.keys) == 0:
+            break
+        orders.append(longer)
     return _file(orders)
 
 
