@@ -125,5 +125,6 @@ def _belong_to(parent: int) -> None:
     if os.getppid() != parent:
         # It has ended before the kernel was asked to tell us.
         sys.exit(1)
+    # The trial inherits it. Where the unit forbids it, `listen` has more weight anyway.
     with contextlib.suppress(OSError):
         os.nice(10)

@@ -94,8 +94,6 @@ def _measure(models: Path, clips: Path, limits: TrialLimits, deadline: float) ->
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        with contextlib.suppress(OSError):
-            os.nice(10)
 
     process = subprocess.Popen(
         [sys.executable, "-m", "agent.update.selftest", str(models), str(clips)],

@@ -20,11 +20,13 @@ PATIENCE_S = 30.0
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 
 
-def until(condition: Callable[[], Any], what: str = "it") -> None:
+def until(
+    condition: Callable[[], Any], what: str = "it", *, patience_s: float = PATIENCE_S
+) -> None:
     """Waits for something that must happen; time only decides when it never does."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen in {PATIENCE_S:g} s"
+        assert time.monotonic() < deadline, f"{what} did not happen in {patience_s:g} s"
         time.sleep(0.02)
 
 

@@ -243,6 +243,7 @@ def test_a_board_that_lost_everything_does_not_take_revoked_keys_again(world: Wo
     board = world.board()
     board.check()
     board.lose_metadata()
+    board.timeout_s = 0.5
     world.blank()
     with_old_keys = before | {"timestamp.json": before["timestamp.json"]}
     world.overwrite(with_old_keys)
