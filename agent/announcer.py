@@ -51,7 +51,7 @@ class Announcer:
             return Partial(
                 session=self._session or "",
                 text=event.text,
-                stable_chars=len(event.text),
+                stable_chars=event.stable_chars,
                 time_s=event.time_s,
             )
         wall, trusted = wall_ms(), clock_ok()

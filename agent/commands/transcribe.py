@@ -114,9 +114,9 @@ def transcribe(pipeline: Pipeline, path: Path, *, wake: bool = True) -> dict[str
 def render(path: str, finals: list[Finished]) -> dict[str, Any]:
     """The results of one file as one object.
 
-    A file may hold several commands: their texts and words are joined, probabilities multiplied;
-    the confidence is that of the least certain one, wake and end-point are those of the first and
-    of the last.
+    A file may hold several commands: their best texts and words are joined, probabilities
+    multiplied; the confidence is that of the least certain one, wake and end-point are those of the
+    first and of the last.
 
     Args:
         path: The file's name.
@@ -130,11 +130,16 @@ def render(path: str, finals: list[Finished]) -> dict[str, Any]:
 
     spoken = [final for final in finals if final.text]
     entries = [final.nbest[0] for final in spoken]
-    joined = Hypothesis(
-        text=" ".join(entry.text for entry in entries),
-        log_prob=round(sum(entry.log_prob for entry in entries), 4),
-        words=tuple(word for entry in entries for word in entry.words),
-    )
+    text = " ".join(entry.text for entry in entries)
+    nbest = spoken[0].nbest if len(spoken) == 1 else ()
+    if len(spoken) > 1:
+        nbest = (
+            Hypothesis(
+                text=text,
+                log_prob=round(sum(entry.log_prob for entry in entries), 4),
+                words=tuple(word for entry in entries for word in entry.words),
+            ),
+        )
     certain = [final.confidence for final in spoken if final.confidence is not None]
     wakes = [final.wake for final in finals if final.wake is not None]
     routing = Routing(
@@ -143,11 +148,11 @@ def render(path: str, finals: list[Finished]) -> dict[str, Any]:
     )
     return {
         "path": path,
-        "text": joined.text,
+        "text": text,
         "confidence": min(certain, default=None),
         "wake": plain(wakes[0]) if wakes else None,
         "utterances": [plain(part) for final in spoken for part in final.utterances],
-        "nbest": [plain(joined)] if spoken else [],
+        "nbest": [plain(entry) for entry in nbest],
         "lattice": None,
         "endpoint": plain((spoken or finals)[-1].endpoint if finals else Endpoint()),
         "routing": plain(routing),

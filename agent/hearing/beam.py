@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from agent.hearing.joint import Joint, Pair
 from agent.hearing.language_model import END, LanguageModel
-from agent.hearing.transducer import Token
+from agent.hearing.transducer import Path, Token
 
 Floats = NDArray[np.float32]
 
@@ -35,6 +35,8 @@ class Node:
 
     parent: Node | None
     label: int
+    depth: int
+    """Labels up to and with this one."""
     frame: int
     """Frame in which it was first emitted."""
     log_prob: float
@@ -102,7 +104,7 @@ class BeamSearch:
     def reset(self) -> None:
         """Goes back to the state after construction; tables stay."""
         blank = self._joint.blank
-        root = Node(None, blank, -1, 0.0, (blank, blank), 0, 0.0)
+        root = Node(None, blank, 0, -1, 0.0, (blank, blank), 0, 0.0)
         self.readings = [Reading(root, 0.0)]
         self.blank_run = 0
         self._tokens: tuple[Node | None, list[Token]] = (None, [])
@@ -119,6 +121,25 @@ class BeamSearch:
         if self._tokens[0] is not best:
             self._tokens = (best, path(best))
         return self._tokens[1]
+
+    @property
+    def stable(self) -> int:
+        """How many tokens of the best reading all others begin with, too: these stay."""
+        known = [reading.node for reading in self.readings]
+        while any(node is not known[0] for node in known):
+            deepest = max(node.depth for node in known)
+            known = [
+                node.parent if node.depth == deepest and node.parent is not None else node
+                for node in known
+            ]
+        return known[0].depth
+
+    def best(self, count: int) -> list[Path]:
+        """The readings, best first."""
+        return [
+            Path(path(reading.node), reading.log_prob, reading.score)
+            for reading in self.readings[:count]
+        ]
 
     def process(self, encoding: Floats, frame: int) -> int:
         """Decodes a frame.
@@ -209,7 +230,8 @@ class BeamSearch:
     ) -> Node:
         history = 0 if self._language is None else self._language.extend(node.history, label)
         pair = (node.pair[1], label)
-        return Node(node, label, frame, float(log_prob), pair, history, float(gain))
+        depth = node.depth + 1
+        return Node(node, label, depth, frame, float(log_prob), pair, history, float(gain))
 
     def _best(self, found: dict[Node, float]) -> list[Reading]:
         ranked = [Reading(node, log_prob) for node, log_prob in found.items()]

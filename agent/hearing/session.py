@@ -18,6 +18,7 @@ The session has no clock, no thread and no I/O: frames go in, events come out.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -37,13 +38,16 @@ from agent.hearing.session_events import (
     State,
     Woken,
 )
-from agent.hearing.transcript import Timeline, Vocabulary, confidence, hypothesis, utterance
-from agent.hearing.transducer import Token
+from agent.hearing.transcript import Timeline, Vocabulary, confidence, nbest, utterance
+from agent.hearing.transducer import Path, Token
 from agent.hearing.wake_word import Detection
 from agent.result import Endpoint, Routing, WakeMark
 
 FRAMES_KEPT = 150
 """Frames in memory, 6 s: the longest context, the longest wake word and the detection's delay."""
+
+READINGS = 5
+"""Longest n-best list."""
 
 
 class FrameEncoder(Protocol):
@@ -66,8 +70,11 @@ class FrameDecoder(Protocol):
         """The labels of what is believed now, in order."""
 
     @property
-    def log_prob(self) -> float:
-        """Natural logarithm of the probability of the path, blanks included."""
+    def stable(self) -> int:
+        """How many of the tokens will not be taken back."""
+
+    def best(self, count: int) -> list[Path]:
+        """The readings, best first, at most so many."""
 
     def process(self, encoding: NDArray[np.float32], frame: int) -> int:
         """Number of labels emitted in a frame."""
@@ -270,7 +277,7 @@ class Session:
             self._speculative = decision
             self._move(State.ENDING, "silence", decision.frame)
             if self._detection is not None:
-                text = self._vocabulary.text(self._tokens())
+                text = self._vocabulary.text(self._command(self._decoder.tokens))
                 self._events.append(SpeculativeText(text, self._now(decision.frame)))
         elif self.state is State.ENDING:
             self._move(State.RECOGNISING, "speech", decision.frame)
@@ -278,26 +285,35 @@ class Session:
     def _show(self, number: int) -> None:
         if number - self._shown_frame < self._settings.partial_frames:
             return
-        text = self._vocabulary.text(self._tokens())
+        tokens = self._decoder.tokens
+        text = self._vocabulary.text(self._command(tokens))
         # The wake word's tail may still be on its way; it would be taken back when it is whole.
         waking = self._detection is not None and self._detection.word.startswith(text)
         if text and text != self._shown and not waking:
             self._shown, self._shown_frame = text, number
-            self._events.append(PartialText(text, self._now(number)))
+            stays = self._vocabulary.text(self._command(tokens[: self._decoder.stable]))
+            stable = len(stays) if text.startswith(stays) else 0
+            self._events.append(PartialText(text, stable, self._now(number)))
 
-    def _tokens(self, before: int | None = None) -> list[Token]:
-        tokens = self._decoder.tokens
+    def _command(self, tokens: list[Token], before: int | None = None) -> list[Token]:
+        """What belongs to the command: not the wake word, and nothing from a frame on."""
         if before is not None:
             tokens = [token for token in tokens if token.frame < before]
         if self._detection is not None:
             return self._vocabulary.without_phrase(tokens, self._detection.word)
         return tokens
 
+    def _readings(self, before: int | None) -> list[Path]:
+        return [
+            dataclasses.replace(path, tokens=self._command(path.tokens, before))
+            for path in self._decoder.best(READINGS)
+        ]
+
     def _finish(self, number: int, rule: Rule, before: int | None = None) -> None:
         self._decoder.finish()
-        tokens = self._tokens(before)
+        readings = self._readings(before)
         final = self._final
-        entry = hypothesis(self._vocabulary, tokens, self._decoder.log_prob, self.timeline)
+        entries = nbest(self._vocabulary, readings, self.timeline)
         seconds = self.timeline.seconds
         decided = rule if final is None or final.rule is None else final.rule
         endpoint = Endpoint(
@@ -317,11 +333,11 @@ class Session:
         speech_end = self._end_pointer.speech_end if final is None else final.speech_end
         self._events.append(
             Finished(
-                text=entry.text,
-                confidence=confidence(tokens),
+                text=entries[0].text,
+                confidence=confidence(readings[0].tokens),
                 wake=wake,
-                utterances=utterance(entry),
-                nbest=(entry,),
+                utterances=utterance(entries[0]),
+                nbest=entries,
                 endpoint=endpoint,
                 routing=routing,
                 speech_end_s=seconds(min(speech_end, number + 1)),

@@ -43,9 +43,11 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class PartialText:
-    """What has been understood so far; greedy decoding never takes any of it back."""
+    """What has been understood so far; what follows the stable part may still change."""
 
     text: str
+    stable_chars: int
+    """Characters at the start of the text on which all readings agree."""
     time_s: float
 
 

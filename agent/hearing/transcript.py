@@ -4,16 +4,18 @@
   far: the probability that the whole word is emitted where greedy decoding has emitted it.
 * The `confidence` of an utterance is the geometric mean of the probabilities of its letters, so
   that long and short commands can be compared.
-* A hypothesis's `posterior` among the n-best is None while there is only one entry.
+* A hypothesis's `posterior` is its share of the probability of all entries of the n-best list,
+  the language model's part included; None where the decoder keeps one reading only.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 
 from agent.hearing.features import FRAME_SECONDS
-from agent.hearing.transducer import Token
+from agent.hearing.transducer import Path, Token
 from agent.result import Hypothesis, Utterance, Word
 
 
@@ -100,6 +102,32 @@ def hypothesis(
         for word in vocabulary.words(tokens)
     )
     return Hypothesis(text=vocabulary.text(tokens), log_prob=round(log_prob, 4), words=words)
+
+
+def nbest(
+    vocabulary: Vocabulary, paths: Sequence[Path], timeline: Timeline
+) -> tuple[Hypothesis, ...]:
+    """The n-best list: different texts, best first, and how likely each is among them.
+
+    Args:
+        vocabulary: What the labels stand for.
+        paths: Readings, best first, at least one; several may have the same text.
+        timeline: Turns frames into seconds.
+    """
+    if len(paths) == 1:
+        return (hypothesis(vocabulary, paths[0].tokens, paths[0].log_prob, timeline),)
+    found: dict[str, Hypothesis] = {}
+    weights: dict[str, float] = {}
+    for path in paths:
+        entry = hypothesis(vocabulary, path.tokens, path.log_prob, timeline)
+        found.setdefault(entry.text, entry)
+        weight = math.exp(path.score - paths[0].score)
+        weights[entry.text] = weights.get(entry.text, 0.0) + weight
+    total = sum(weights.values())
+    return tuple(
+        dataclasses.replace(entry, posterior=round(weights[text] / total, 4))
+        for text, entry in found.items()
+    )
 
 
 def utterance(entry: Hypothesis) -> tuple[Utterance, ...]:

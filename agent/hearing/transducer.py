@@ -27,6 +27,17 @@ class Token:
     """Natural logarithm of its probability at that point of the path."""
 
 
+@dataclass(frozen=True, slots=True)
+class Path:
+    """One way to read what was heard."""
+
+    tokens: list[Token]
+    log_prob: float
+    """Natural logarithm of the probability of its labels, blanks included."""
+    score: float
+    """By what readings compete: `log_prob` and what the language model adds."""
+
+
 class Transducer:
     """Turns encodings into labels.
 
@@ -70,6 +81,15 @@ class Transducer:
             self._context = (self._context[1], label)
         self.blank_run = 0
         return self._max_symbols
+
+    @property
+    def stable(self) -> int:
+        """How many of the tokens will not be taken back: all of them."""
+        return len(self.tokens)
+
+    def best(self, count: int) -> list[Path]:
+        """The readings, best first: one."""
+        return [Path(self.tokens, self.log_prob, self.log_prob)][:count]
 
     def finish(self) -> None:
         """The utterance is over; greedy decoding has nothing left to weigh."""

@@ -39,7 +39,7 @@ def test_a_session_from_wake_word_to_result():
         for event in (
             _WOKEN,
             Moved(State.LISTENING, State.IDLE, "wake_word", 1.3),
-            PartialText("lights", 1.9),
+            PartialText("lights", 6, 1.9),
             SpeculativeText("lights on", 2.4),
             _FINISHED,
         )

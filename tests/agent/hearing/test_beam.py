@@ -108,6 +108,30 @@ def test_labels_of_a_frame_are_counted_and_a_blank_run_grows():
     assert [token.frame for token in search.tokens] == [0, 3]
 
 
+def test_stable_is_what_all_readings_begin_with():
+    search = BeamSearch(_joint(), None, margin=2.0)
+    # An "a" for sure, then a pause, then something between a space and an apostrophe.
+    for number, row in enumerate([(0, -9, -9, 8), (9, 0, 0, 0), (0, 6, 5.8, -9)]):
+        search.process(encoding(*row), number)
+    texts = {"".join(_LETTERS[t.label - 1] for t in path.tokens) for path in search.best(100)}
+    assert len(texts) > 1
+    assert all(text.startswith("a") for text in texts)
+    letters = itertools.takewhile(lambda column: len(set(column)) == 1, zip(*texts, strict=False))
+    assert search.stable == len(list(letters))
+
+
+def test_the_best_readings_come_in_order():
+    rng = np.random.default_rng(8)
+    search = BeamSearch(_joint(), _language(["a a", "a' a"]))
+    for number in range(12):
+        search.process(encoding(*rng.normal((2, 0, 0, 0), 1)), number)
+    search.finish()
+    paths = search.best(4)
+    assert len(paths) == 4
+    assert [path.score for path in paths] == sorted((p.score for p in paths), reverse=True)
+    assert (paths[0].tokens, paths[0].log_prob) == (search.tokens, search.log_prob)
+
+
 def test_reset_goes_back_to_the_state_after_construction():
     rng = np.random.default_rng(5)
     frames = [encoding(*rng.normal(0, 2, LABELS)) for _ in range(20)]

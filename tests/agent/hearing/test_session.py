@@ -28,7 +28,7 @@ from agent.hearing.session_events import (
     Woken,
 )
 from agent.hearing.transcript import Vocabulary
-from agent.hearing.transducer import Token
+from agent.hearing.transducer import Path, Token
 from agent.hearing.wake_word import Detection
 
 _LETTERS = "_ abcdefg"  # the blank, the space, and letters
@@ -65,6 +65,13 @@ class ScriptedDecoder:
         if label:
             self.tokens.append(Token(label, frame, -0.1))
         return int(label > 0)
+
+    @property
+    def stable(self) -> int:
+        return len(self.tokens)
+
+    def best(self, count: int) -> list[Path]:
+        return [Path(self.tokens, self.log_prob, self.log_prob)]
 
     def finish(self) -> None:
         pass

@@ -8,8 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.hearing.transcript import Timeline, Vocabulary, confidence, hypothesis, utterance
-from agent.hearing.transducer import Token
+from agent.hearing.transcript import (
+    Timeline,
+    Vocabulary,
+    confidence,
+    hypothesis,
+    nbest,
+    utterance,
+)
+from agent.hearing.transducer import Path, Token
 from agent.result import Word
 
 _LETTERS = ("<blank>", " ", "a", "b", "'")
@@ -34,6 +41,23 @@ def test_words_with_times_and_probabilities():
     assert (entry.log_prob, entry.posterior) == (-7.5, None)
     (stretch,) = utterance(entry)
     assert (stretch.text, stretch.start_s, stretch.end_s) == ("ab a'b", 1.0, 1.28)
+
+
+def test_readings_of_the_same_text_are_one_entry_and_posteriors_sum_to_one():
+    # Shares 4 : 1 : 3, where the second and the third differ by a space at the end only.
+    paths = [
+        Path(_tokens("ab"), -5.0, math.log(4)),
+        Path(_tokens("ba"), -4.0, math.log(3)),
+        Path(_tokens("ab "), -6.0, math.log(1)),
+    ]
+    best, other = nbest(_VOCABULARY, paths, Timeline())
+    assert (best.text, best.log_prob, best.posterior) == ("ab", -5.0, 0.625)
+    assert (other.text, other.log_prob, other.posterior) == ("ba", -4.0, 0.375)
+
+
+def test_a_single_reading_has_no_posterior():
+    (only,) = nbest(_VOCABULARY, [Path(_tokens("ab"), -5.0, -5.0)], Timeline())
+    assert (only.text, only.posterior) == ("ab", None)
 
 
 def test_nothing_is_said():
