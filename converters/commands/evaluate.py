@@ -32,7 +32,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="splits of the real recordings (default: test)")
     add("--limit", type=int, metavar="N", help="at most N sentences of each cell")
     add("--float", dest="checkpoint", type=Path, metavar="RUN",
-        help="also decode with the float weights of a training run and compare pair by pair")
+        help="also decode greedily, with the bundle and with the float weights of a training run, "
+             "and compare pair by pair")
     add("--json", type=Path, metavar="FILE", help="also write the figures as JSON")
     add("--errors", type=int, default=0, metavar="N", help="show the first N wrong sentences")
 
@@ -75,8 +76,7 @@ class _Recogniser:
             print("error: there is nothing to recognise; give --pool or --real", file=sys.stderr)
             return 2
         console = Console()
-        results = []
-        references = []
+        results, greedy, references = [], [], []
         with Progress(console=console) as progress:
             amount = sum(len(chosen.items) for chosen in self._sets)
             task = progress.add_task("recognising", total=amount)
@@ -84,6 +84,11 @@ class _Recogniser:
             for chosen in self._sets:
                 results.append(evaluate_set(chosen, recognise))
             if self._args.checkpoint is not None:
+                task = progress.add_task("greedily", total=amount)
+                recognise = bundle_recogniser(
+                    self._bundle, lambda: progress.advance(task), greedy=True
+                )
+                greedy = [evaluate_set(chosen, recognise) for chosen in self._sets]
                 task = progress.add_task("in float", total=len(self._sets))
                 recognise = float_recogniser(self._args.checkpoint)
                 for chosen in self._sets:
@@ -94,9 +99,11 @@ class _Recogniser:
             "bundle": str(self._bundle), "results": [r.as_json() for r in results],
         }  # fmt: skip
         if references:
-            console.print(_table(references, "float32"))
+            console.print(_table(greedy, "int8, greedy, without a language model"))
+            console.print(_table(references, "float32, greedy, without a language model"))
+            content["greedy"] = [r.as_json() for r in greedy]
             content["float"] = [r.as_json() for r in references]
-            content["int8_against_float"] = self._compare(console, references, results)
+            content["int8_against_float"] = self._compare(console, references, greedy)
         self._show_errors(console, results)
         if self._args.json is not None:
             self._args.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

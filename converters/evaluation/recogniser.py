@@ -6,6 +6,7 @@ is decoded in batches from the same samples, so that the two can be compared pai
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,14 +28,27 @@ _FEWEST_SPEAKERS = 5
 Recognise = Callable[[Sequence[Item]], list[str]]
 
 
-def bundle_recogniser(bundle: Path, progress: Callable[[], None] = lambda: None) -> Recognise:
-    """The models of a bundle, streamed through the agent's own classes."""
-    from agent.bundle.manifest import load_bundle
+def bundle_recogniser(
+    bundle: Path, progress: Callable[[], None] = lambda: None, *, greedy: bool = False
+) -> Recognise:
+    """The models of a bundle, streamed through the agent's own classes.
+
+    Args:
+        bundle: its folder.
+        progress: called after every item.
+        greedy: takes the best label in every frame, and no language model, whatever the bundle
+            asks for.
+    """
+    from agent.bundle.manifest import DecoderEntry, load_bundle
     from agent.config import Config
     from agent.hearing.pipeline import Pipeline
     from agent.hearing.session_events import Finished
 
-    pipeline = Pipeline(load_bundle(bundle), Config(), wake=False)
+    loaded = load_bundle(bundle)
+    if greedy:
+        manifest = dataclasses.replace(loaded.manifest, decoder=DecoderEntry())
+        loaded = dataclasses.replace(loaded, manifest=manifest)
+    pipeline = Pipeline(loaded, Config(), wake=False)
 
     def recognise(items: Sequence[Item]) -> list[str]:
         texts = []
