@@ -9,7 +9,8 @@ added up. Kept are the best few by
 
 where a gain says how much likelier a label is for what the predictor does not see
 (`language_model.py`). Labels are nodes of a tree, so that readings share what they have in common
-and the same labels are the same node.
+and the same labels are the same node. What all readings begin with is cut off from the tree from
+time to time and kept as a list, so that an hour of speech needs no more memory than a sentence.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ Floats = NDArray[np.float32]
 
 _ROUNDS = 4
 """Most labels that a reading may emit in one frame of 40 ms."""
+_FRAMES_UNTIL_SETTLED = 25
 
 
 @dataclass(eq=False, slots=True)
@@ -34,6 +36,7 @@ class Node:
     """A label after the labels of its ancestors."""
 
     parent: Node | None
+    """None for the root, whose own label is settled."""
     label: int
     depth: int
     """Labels up to and with this one."""
@@ -107,7 +110,8 @@ class BeamSearch:
         root = Node(None, blank, 0, -1, 0.0, (blank, blank), 0, 0.0)
         self.readings = [Reading(root, 0.0)]
         self.blank_run = 0
-        self._tokens: tuple[Node | None, list[Token]] = (None, [])
+        self._settled: list[Token] = []
+        self._frames = 0
 
     @property
     def log_prob(self) -> float:
@@ -117,27 +121,17 @@ class BeamSearch:
     @property
     def tokens(self) -> list[Token]:
         """The labels of the best reading, in order; a later frame may revise them."""
-        best = self.readings[0].node
-        if self._tokens[0] is not best:
-            self._tokens = (best, path(best))
-        return self._tokens[1]
+        return self._settled + path(self.readings[0].node)
 
     @property
     def stable(self) -> int:
         """How many tokens of the best reading all others begin with, too: these stay."""
-        known = [reading.node for reading in self.readings]
-        while any(node is not known[0] for node in known):
-            deepest = max(node.depth for node in known)
-            known = [
-                node.parent if node.depth == deepest and node.parent is not None else node
-                for node in known
-            ]
-        return known[0].depth
+        return self._shared().depth
 
     def best(self, count: int) -> list[Path]:
         """The readings, best first."""
         return [
-            Path(path(reading.node), reading.log_prob, reading.score)
+            Path(self._settled + path(reading.node), reading.log_prob, reading.score)
             for reading in self.readings[:count]
         ]
 
@@ -169,11 +163,13 @@ class BeamSearch:
                 break
         self.readings = self._best(ended)
         count = 0
-        for token in reversed(self.tokens):
-            if token.frame != frame:
-                break
-            count += 1
+        node: Node | None = self.readings[0].node
+        while node is not None and node.frame == frame:
+            count, node = count + 1, node.parent
         self.blank_run = 0 if count else self.blank_run + 1
+        self._frames += 1
+        if self._frames % _FRAMES_UNTIL_SETTLED == 0:
+            self._settle()
         return count
 
     def finish(self) -> None:
@@ -184,6 +180,23 @@ class BeamSearch:
             ending = self._language.gains(reading.node.history)[END]
             reading.node.gain += float(self._weight * ending)
         self.readings.sort(key=lambda reading: reading.score, reverse=True)
+
+    def _shared(self) -> Node:
+        """The last label that all readings have in common."""
+        known = {reading.node for reading in self.readings}
+        while len(known) > 1:
+            deepest = max(node.depth for node in known)
+            known = {
+                node.parent if node.depth == deepest and node.parent is not None else node
+                for node in known
+            }
+        return known.pop()
+
+    def _settle(self) -> None:
+        """Lets go of everything that no reading can take back."""
+        root = self._shared()
+        self._settled += path(root)
+        root.parent = None
 
     def _gains(self, node: Node) -> Floats:
         """What may follow a node; most nodes are given up before anybody asks."""

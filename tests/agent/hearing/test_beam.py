@@ -120,6 +120,28 @@ def test_stable_is_what_all_readings_begin_with():
     assert search.stable == len(list(letters))
 
 
+def test_long_speech_is_settled_and_nothing_of_it_is_lost():
+    rng = np.random.default_rng(9)
+    frames = [encoding(*rng.normal((2, 0, 0, 0), 2)) for _ in range(400)]
+    search = BeamSearch(_joint(), _language(["a a", "a' a"]))
+    emitted = [0]
+    for number, frame in enumerate(frames):
+        before = search.tokens
+        stable = before[: search.stable]
+        search.process(frame, number)
+        # What was called stable before is still there, settled or not.
+        assert [t.label for t in search.tokens[: len(stable)]] == [t.label for t in stable]
+        emitted.append(len(search.tokens))
+    assert emitted[-1] > 100
+    chain, node = 0, search.readings[0].node
+    while node.parent is not None:
+        chain, node = chain + 1, node.parent
+    # Only the end of the utterance is still a tree, and its root is known to nobody above it.
+    assert chain < 60
+    assert node.depth + chain == emitted[-1]
+    assert [t.frame for t in search.tokens] == sorted(t.frame for t in search.tokens)
+
+
 def test_the_best_readings_come_in_order():
     rng = np.random.default_rng(8)
     search = BeamSearch(_joint(), _language(["a a", "a' a"]))
