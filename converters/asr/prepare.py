@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from converters.synthesis.pool import PoolItem, load_pool
 
 SPAN = 2000
 """Utterances in a shard: about an hour."""
+PAUSE_S = 20.0
+"""Between two looks at pools that may still be growing."""
 
 REAL_SETS = ("cmd_picovoice_coffee", "speech_en_transcribed", "digits_fsdd", "wake_picovoice",
              "wake_precise", "speech_librispeech", "kw_custom_shawnhymel")  # fmt: skip
@@ -157,8 +160,10 @@ def _pool_tasks(
     for number, path in enumerate(plan.pools):
         available = len(load_pool(path).items)
         spans = range(0, available - SPAN + 1, SPAN)
-        for span, start in enumerate(spans[:first]):
+        for span, start in enumerate(spans[:first] or [0]):
             name = f"pool{number}-copy{copy}-{span:03d}"
+            if not spans:  # a small pool, or one that has just been begun
+                name += f"-of{available}"
             sources = _pool_sources(path, start, start + SPAN, None)
             yield name, "synthetic", sources, recipe, (plan.seed, 5, number, copy, span)
 
@@ -166,8 +171,9 @@ def _pool_tasks(
 def run_quietly(plan: Plan) -> None:
     """Entry of the background process: gives way to everything else.
 
-    Pools may still be growing, so it looks again until there is nothing left to do.
+    Pools may still be growing, so it goes on looking until it is told to stop.
     """
     os.nice(10)
-    while prepare(plan):
-        pass
+    while True:
+        if not prepare(plan):
+            time.sleep(PAUSE_S)

@@ -155,7 +155,7 @@ class _Run:
         """Blocks until the first synthetic shard exists."""
         while not self._scan():
             if worker is not None and not worker.is_alive():
-                raise SystemExit("error: no features were made; is --pool a finished pool?")
+                raise SystemExit("error: no features were made; see above, and check --pool")
             time.sleep(2.0)
 
     def _scan(self) -> bool:
