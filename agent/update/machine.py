@@ -172,7 +172,9 @@ class Machine:
             other = self._slots.choose(self._transaction.without_active())
             self._transaction.leave(heard.problem, other.slot)
         self._transaction.note(
-            model=self._slots.factory_name(), factory_release=self._slots.factory_release()
+            model=self._slots.factory_name(),
+            factory_release=self._slots.factory_release(),
+            floor=self._floor.release,
         )
         self._end_probation()
 
