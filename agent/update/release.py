@@ -54,7 +54,9 @@ _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HARDWARE = re.compile(r"[a-z0-9][a-z0-9_]{0,31}")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TITLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,79}")
-_MIRROR = re.compile(r"https://[A-Za-z0-9.:\[\]-]{1,128}(/[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,63}){0,8}/")
+_MIRROR = re.compile(
+    r"https://[A-Za-z0-9.:\[\]-]{1,128}(/[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,63}){0,8}/"
+)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
