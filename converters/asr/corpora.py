@@ -39,7 +39,12 @@ class Utterance:
 
 
 def read_manifest(
-    manifest: Path, *, splits: set[str], training: bool, language: str = "en"
+    manifest: Path,
+    *,
+    splits: set[str],
+    training: bool,
+    language: str = "en",
+    longest_s: float = LONGEST_S,
 ) -> Iterator[Utterance]:
     """Utterances of a manifest with a transcript of usable length.
 
@@ -48,6 +53,7 @@ def read_manifest(
         splits: which ones to take.
         training: drops everything that may not shape weights.
         language: drops other languages.
+        longest_s: drops longer recordings.
     """
     root = manifest.parent.parent
     for line in manifest.read_text().splitlines():
@@ -57,7 +63,7 @@ def read_manifest(
             continue
         if training and record.get("use") != "train_ok":
             continue
-        if not SHORTEST_S <= record["seconds"] <= LONGEST_S:
+        if not SHORTEST_S <= record["seconds"] <= longest_s:
             continue
         yield Utterance(
             path=root / record["path"],

@@ -16,6 +16,7 @@ from converters.synthesis.pool import PoolItem, load_pool
 
 LEAD_S, TAIL_S = 0.3, 0.6
 """Pauses of faint noise around every clip: what is recognised in them counts as an error."""
+_LONGEST_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ def real_sets(real: Path, splits: set[str]) -> Iterator[EvaluationSet]:
         if not manifest.exists():
             continue
         items = []
-        for utterance in read_manifest(manifest, splits=splits, training=False):
+        found = read_manifest(manifest, splits=splits, training=False, longest_s=_LONGEST_S)
+        for utterance in found:
             label = utterance.label if isinstance(utterance.label, dict) else {}
             slots = {k: normalise(v) for k, v in label.get("slots", {}).items()}
             items.append(Item(read_audio(utterance.path), utterance.text, utterance.speaker, slots))
