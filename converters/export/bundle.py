@@ -35,6 +35,7 @@ from converters.export.recogniser import (
     layer_count,
     predictor_file,
 )
+from converters.export.trial_limits import measured_limits
 from converters.synthesis.pool import Pool, PoolItem, load_pool
 
 LICENCES = (
@@ -177,7 +178,6 @@ def assemble(
     provenance: ProvenanceEntry,
     decoder: DecoderEntry | None = None,
     language: Path | None = None,
-    trial: TrialEntry | None = None,
     demo: tuple[Path, Sequence[int]] | None = None,
 ) -> Manifest:
     """Writes a whole bundle.
@@ -192,11 +192,10 @@ def assemble(
         provenance: where the weights come from.
         decoder: how wide to search, and how much the language model counts; greedy by default.
         language: the language model of labels; None: the bundle has none.
-        trial: limits for a trial on a board.
         demo: pool and indices of the utterances of demo.flac.
 
     Returns:
-        The manifest that was written.
+        The manifest that was written. Its limits for a trial come from the self-test, which is run.
     """
     directory.mkdir(parents=True, exist_ok=True)
     for stale in directory.glob("selftest/*.flac"):
@@ -212,16 +211,21 @@ def assemble(
         write_demo(*demo, directory / "demo.flac")
     (directory / "CARD.md").write_text(card, encoding="utf-8")
     hidden = weights["encoder.input.weight"].shape[0]
-    return write_manifest(
-        directory,
-        name=directory.name,
-        languages=("en",),
-        release=release,
-        model=f"lstm{layer_count(weights)}x{hidden}",
-        layout=matrices,
-        wake=(word,),
-        decoder=decoder,
-        selftest=clips,
-        trial=trial,
-        provenance=provenance,
-    )
+
+    def write(trial: TrialEntry) -> Manifest:
+        return write_manifest(
+            directory,
+            name=directory.name,
+            languages=("en",),
+            release=release,
+            model=f"lstm{layer_count(weights)}x{hidden}",
+            layout=matrices,
+            wake=(word,),
+            decoder=decoder,
+            selftest=clips,
+            trial=trial,
+            provenance=provenance,
+        )
+
+    write(TrialEntry())
+    return write(measured_limits(directory))
