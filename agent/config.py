@@ -94,6 +94,7 @@ class BundleConfig:
     """The models."""
 
     path: str = _setting("", "directory of a model bundle; empty: the one that ships")
+    overlay: str = _setting("", "own changes of weights over any release; empty: none")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -161,6 +161,8 @@ class Health:
     """The slot that the record named then."""
     missed_release: int = 0
     """And its release."""
+    overlay: str = ""
+    """How the owner's overlay is: in use, on trial, or why not; empty where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

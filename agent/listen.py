@@ -15,7 +15,7 @@ import logging
 import queue
 import select
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from agent.announcer import Announcer
@@ -37,6 +37,7 @@ from agent.service.watchdog import Watchdog
 if TYPE_CHECKING:
     from agent.hearing.keeper import Keeper
     from agent.update.current import Current
+    from agent.update.overlaid import Overlaid
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class Listener:
         ids: For sessions and messages.
         notifier: The service manager.
         current: The slot that the models come from; None where releases are not installed.
+        overlaid: The owner's overlay over the models; None where there is none.
         keeper: Keeps sound for training; None, as by default, where none is kept.
     """
 
@@ -78,10 +80,12 @@ class Listener:
         ids: Ids,
         notifier: Notifier,
         current: Current[Pipeline] | None = None,
+        overlaid: Overlaid[Pipeline] | None = None,
         keeper: Keeper | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._current = current
+        self._overlaid = overlaid
         self._keeper = keeper
         self._switch: Command | None = None
         self._lives_at = _LIVED_FRAMES
@@ -114,6 +118,8 @@ class Listener:
             self._work()
             if self._current is not None:
                 self._current.ended()
+            if self._overlaid is not None:
+                self._overlaid.lived()
         finally:
             # Whatever ended it: what was understood before is still to be taken.
             self._notifier.stopping()
@@ -162,6 +168,7 @@ class Listener:
             slot_problem=None if choice is None else choice.reason,
             missed_slot="" if self._current is None else self._current.named[0],
             missed_release=0 if self._current is None else self._current.named[1],
+            overlay="" if self._overlaid is None else self._overlaid.word,
         )
 
     def _work(self) -> None:
@@ -239,37 +246,58 @@ class Listener:
             self._notifier.alive()
         while not self._commands.empty():
             self._obey(self._commands.get_nowait())
+        self._note_life()
         if self._current is not None:
             self._look_after(self._current)
+        if self._overlaid is not None:
+            self._look_after_overlay(self._overlaid)
         if now >= self._next_health:
             self._next_health = now + self._health_every_s
             self._server.send(self.health())
         self._report_trouble(now)
 
-    def _look_after(self, current: Current[Pipeline]) -> None:
-        """Notes that the models live, and exchanges them between two commands."""
+    def _note_life(self) -> None:
         if self._lives_at and self._processed >= self._lives_at:
             self._lives_at = 0
-            current.lived()
+            for models in (self._current, self._overlaid):
+                if models is not None:
+                    models.lived()
+
+    def _look_after(self, current: Current[Pipeline]) -> None:
+        """Exchanges the models between two commands, because `link` says so."""
         if self._switch is None or not self._pipeline.idle:
             return
         command, self._switch = self._switch, None
-        began = time.monotonic()
         try:
             if not current.is_current():
-                following = current.load()
-                following.take_over(self._pipeline)
-                self._pipeline = following
-                self._lives_at = self._processed + _LIVED_FRAMES
-                _LOGGER.info("[%s] Switched in %.2f s.", command.id, time.monotonic() - began)
-                gc.unfreeze()
-                gc.collect()
-                gc.freeze()
+                self._exchange(current.load, command.id)
         except BundleError as error:
             _LOGGER.error("[%s] %s: %s", command.id, type(error).__name__, error)
         health = self.health()
         self._server.send(health)
         self._server.send(Reply(id=command.id, ok=True, result=plain(health)))
+
+    def _look_after_overlay(self, overlaid: Overlaid[Pipeline]) -> None:
+        """Exchanges the models between two commands, because the overlay has passed its trial."""
+        before = overlaid.word
+        if overlaid.turn() and self._pipeline.idle:
+            try:
+                self._exchange(overlaid.rebuild, "overlay")
+            except BundleError as error:
+                _LOGGER.error("[overlay] %s: %s", type(error).__name__, error)
+        if overlaid.word != before:
+            self._server.send(self.health())
+
+    def _exchange(self, load: Callable[[], Pipeline], why: str) -> None:
+        began = time.monotonic()
+        following = load()
+        following.take_over(self._pipeline)
+        self._pipeline = following
+        self._lives_at = self._processed + _LIVED_FRAMES
+        _LOGGER.info("[%s] Switched in %.2f s.", why, time.monotonic() - began)
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
 
     def _report_trouble(self, now: float) -> None:
         """One line when the microphone goes wrong, one when it is well again."""

@@ -72,6 +72,8 @@ def _check(config: object) -> None:
         read_password(config.mqtt)
     if config.update.fleet:
         _check_updates(config)
+    if config.bundle.overlay:
+        _check_overlay(config)
 
 
 def _check_updates(config: Config) -> None:
@@ -88,3 +90,18 @@ def _check_updates(config: Config) -> None:
     except MetadataError as error:
         raise ConfigError(f"update.hardware: {error}") from error
     read_root(config)
+
+
+def _check_overlay(config: Config) -> None:
+    from pathlib import Path
+
+    from agent.bundle.manifest import load_bundle
+    from agent.errors import BundleError, ConfigError, DiffError
+    from agent.hearing.loading import factory_directory
+    from agent.update.overlay_format import check_fit, read_overlay
+
+    try:
+        content = read_overlay(Path(config.bundle.overlay).expanduser())
+        check_fit(content, load_bundle(factory_directory(config)).manifest)
+    except (BundleError, DiffError) as error:
+        raise ConfigError(f"bundle.overlay: {error}") from error

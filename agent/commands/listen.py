@@ -45,13 +45,14 @@ def main(args: argparse.Namespace) -> int:
         SocketError: The socket cannot be made.
     """
     from agent import __version__
+    from agent.bundle.manifest import Bundle, load_bundle
     from agent.channel import Server
     from agent.channel.handshake import allowed_uids
     from agent.config import load_config
     from agent.events import PROTOCOL, Command, Hello, Ids
     from agent.hearing.capture import Capture
     from agent.hearing.features import SAMPLE_RATE
-    from agent.hearing.loading import chosen_bundle, factory_directory
+    from agent.hearing.loading import factory_directory
     from agent.hearing.opening import open_source
     from agent.hearing.pipeline import Pipeline
     from agent.hearing.ring_buffer import RingReader, SampleRing
@@ -68,18 +69,28 @@ def main(args: argparse.Namespace) -> int:
     source = parse_source(args.source or config.audio.source)
     state = state_directory(args.state)
     ids = Ids()
-    current = None
+
+    def build(bundle: Bundle) -> Pipeline:
+        return Pipeline(bundle, config)
+
+    current = overlaid = None
+    if config.bundle.overlay:
+        from agent.update.overlaid import Overlaid
+
+        file = Path(config.bundle.overlay).expanduser()
+        overlaid = Overlaid(file, state / "overlay", build)
+        build = overlaid.build
     if config.update.fleet:
         # Where releases are installed, the record says which slot is used.
         current = current_slot(
             state=update_state(config, state),
             own_state=state,
             factory=factory_directory(config),
-            build=lambda bundle: Pipeline(bundle, config),
+            build=build,
         )
         pipeline = current.load()
     else:
-        pipeline = Pipeline(chosen_bundle(None, config), config)
+        pipeline = build(load_bundle(factory_directory(config)))
     ring = SampleRing(round(config.audio.ring_seconds * SAMPLE_RATE))
     reader = RingReader(ring)
     capture = Capture(
@@ -121,6 +132,7 @@ def main(args: argparse.Namespace) -> int:
         ids=ids,
         notifier=notifier,
         current=current,
+        overlaid=overlaid,
         keeper=keeper,
     )
     # From the moment others can see the socket, SIGTERM must not leave it behind.
@@ -136,6 +148,8 @@ def main(args: argparse.Namespace) -> int:
         finally:
             server.close()
             notifier.close()
+            if overlaid is not None:
+                overlaid.close()
             if store is not None:
                 store.close()
     return 0

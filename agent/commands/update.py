@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from agent.config import Config
     from agent.update.journal import Record
 
 HELP = "what runs here; look for updates now; go back to the release before"
@@ -64,7 +65,8 @@ def main(args: argparse.Namespace) -> int:
     if args.action == "status":
         # Also for whoever may only read it.
         state = args.state or update_state(config, state_directory(None))
-        _print(Journal(state / "update" / "journal").load(), config.update.hardware, args.json)
+        record = Journal(state / "update" / "journal").load()
+        _print(record, config, args.json, overlay=_overlay(config, state))
         return 0
 
     from agent.hearing.loading import factory_directory
@@ -77,7 +79,7 @@ def main(args: argparse.Namespace) -> int:
     start_logging("update")
     if args.action == "rollback":
         record = roll_back(config, state, factory_directory(config))
-        _print(record, config.update.hardware, args.json)
+        _print(record, config, args.json)
         return 0
     heard = Heard()
     if args.heard is not None:
@@ -87,20 +89,37 @@ def main(args: argparse.Namespace) -> int:
     if args.heard is not None:
         # What went wrong is on record, and `link` publishes it.
         return 0
-    _print(record, config.update.hardware, args.json)
+    _print(record, config, args.json)
     failed = record.failure is not None and record.failure != before.failure
     return 1 if failed or record.trouble else 0
 
 
-def _print(record: Record, hardware: str, as_json: bool) -> None:
+def _print(record: Record, config: Config, as_json: bool, *, overlay: str | None = None) -> None:
     from agent.update.heard import Heard
     from agent.update.status import lines_of, status_of
 
     if as_json:
-        print(json.dumps(status_of(record, Heard(), hardware=hardware), ensure_ascii=False))
+        status = status_of(record, Heard(), hardware=config.update.hardware)
+        print(json.dumps(status | {"overlay": overlay}, ensure_ascii=False))
         return
-    for what, how in lines_of(record):
+    for what, how in [*lines_of(record), *([("overlay", overlay)] if overlay else [])]:
         print(f"{what:<9}{how}".rstrip())
+
+
+def _overlay(config: Config, state: Path) -> str | None:
+    """How the owner's overlay is, from whoever hears with it; None where there is none."""
+    if not config.bundle.overlay:
+        return None
+    from agent.channel.asking import ask_health
+    from agent.channel.handshake import allowed_uids
+    from agent.errors import SocketError
+    from agent.paths import socket_path
+
+    try:
+        path = socket_path(config, state)
+        return ask_health(path, allowed_uids(config.socket.allowed_users)).overlay
+    except SocketError as error:
+        return f"not known: {error}"
 
 
 def _check_owner(state: Path) -> None:

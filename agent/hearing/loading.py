@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
+import logging
+import shutil
+import tempfile
 from pathlib import Path
 
 from agent.bundle.manifest import Bundle, load_bundle
 from agent.config import Config, load_config
+from agent.errors import DiffError
 from agent.hearing.pipeline import Pipeline, load_own_word, load_wake_words
 from agent.hearing.wake_word import WakeWord
+from agent.update.overlay_format import apply_overlay, read_overlay
 from firmware_models import factory_bundle
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def chosen_bundle(explicit: Path | None, config: Config) -> Bundle:
     """The bundle: what the command line names, else the configuration, else the one that ships.
 
+    What the command line names is taken as it is. Otherwise the overlay of the configuration is
+    applied, whether or not it has passed a trial: so its owner can hear what it does. One that
+    cannot be applied is left out, and a warning says why.
+
     Raises:
         BundleError: It is not whole.
     """
-    return load_bundle(factory_directory(config) if explicit is None else explicit)
+    if explicit is not None:
+        return load_bundle(explicit)
+    bundle = load_bundle(factory_directory(config))
+    if not config.bundle.overlay:
+        return bundle
+    folder = Path(tempfile.mkdtemp(prefix="voice-agent-overlay-"))
+    # The models read their files as long as the process lives.
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    try:
+        content = read_overlay(Path(config.bundle.overlay).expanduser())
+        apply_overlay(content, bundle.directory, folder / "bundle")
+    except DiffError as error:
+        _LOGGER.warning("The overlay is not used: %s: %s", type(error).__name__, error)
+        return bundle
+    return load_bundle(folder / "bundle")
 
 
 def factory_directory(config: Config) -> Path:

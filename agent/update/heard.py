@@ -57,9 +57,14 @@ def read_heard(body: bytes) -> Heard:
 
 
 class Hearing:
-    """Adds reports up. Pure: only what it is told counts."""
+    """Adds reports up. Pure: only what it is told counts.
+
+    Attributes:
+        overlay: How the owner's overlay is; not for the updater, which has no part in it.
+    """
 
     def __init__(self) -> None:
+        self.overlay = ""
         self._heard = Heard()
         self._blocks = 0
         self._frames = 0
@@ -80,6 +85,7 @@ class Hearing:
             # Sound that was heard, not time that passed: a dead microphone proves nothing.
             self._blocks += max(health.frames_total - self._frames, 0)
         self._boot_id, self._frames = boot_id, health.frames_total
+        self.overlay = health.overlay[:_LONGEST_PROBLEM]
         self._heard = Heard(
             slot=health.slot,
             release=health.release,

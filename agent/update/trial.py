@@ -40,13 +40,14 @@ _LONGEST_COMPLAINT = 300  # characters
 _PR_SET_PDEATHSIG = 1
 
 
-def try_bundle(bundle: Path, base: Path, limits: TrialLimits) -> None:
+def try_bundle(bundle: Path, base: Path, limits: TrialLimits, *, what: str = "release") -> None:
     """Tries a release.
 
     Args:
         bundle: The slot with the release.
         base: The bundle in use.
         limits: What was signed.
+        what: What is on trial, in a word, for messages.
 
     Raises:
         TrialError: It does not pass; the message says why.
@@ -54,12 +55,12 @@ def try_bundle(bundle: Path, base: Path, limits: TrialLimits) -> None:
     try:
         own = load_bundle(bundle).manifest.trial
     except BundleError as error:
-        raise TrialError(f"The release cannot be loaded: {error}") from error
+        raise TrialError(f"The {what} cannot be loaded: {error}") from error
     deadline = time.monotonic() + limits.seconds
     new = _measure(bundle, bundle, limits, deadline)
     if new.words == 0:
         raise TrialError("The release has no self-test; publish one that has.")
-    _refuse(objection(new, None, signed=limits, own=own))
+    _refuse(objection(new, None, signed=limits, own=own), what)
     try:
         before: Measured | None = _measure(base, bundle, limits, deadline)
     except TrialError as error:
@@ -69,7 +70,7 @@ def try_bundle(bundle: Path, base: Path, limits: TrialLimits) -> None:
     if before is not None and too_slow(new, before, limits):
         again = _measure(bundle, bundle, limits, deadline)
         new = replace(new, cpu_s=min(new.cpu_s, again.cpu_s))
-    _refuse(objection(new, before, signed=limits, own=own))
+    _refuse(objection(new, before, signed=limits, own=own), what)
     _LOGGER.info(
         "The trial is passed: %d of %d words wrong (before: %s), %.2f s of computing (before: %s),"
         " %d MB.",
@@ -82,9 +83,9 @@ def try_bundle(bundle: Path, base: Path, limits: TrialLimits) -> None:
     )
 
 
-def _refuse(reason: str | None) -> None:
+def _refuse(reason: str | None, what: str) -> None:
     if reason is not None:
-        raise TrialError(f"The release fails its trial: {reason}.")
+        raise TrialError(f"The {what} fails its trial: {reason}.")
 
 
 def _measure(models: Path, clips: Path, limits: TrialLimits, deadline: float) -> Measured:

@@ -113,7 +113,10 @@ class Watch:
     def status(self) -> dict[str, Any]:
         """What is to be told about updates."""
         told = status_of(self._record, self._hearing.so_far(), hardware=self._hardware)
-        return told | {"trouble": told["trouble"] or self._failed or None}
+        return told | {
+            "trouble": told["trouble"] or self._failed or None,
+            "overlay": self._hearing.overlay or None,
+        }
 
     def wanted_switch(self, now: float) -> str | None:
         """The transaction that `listen` has not followed yet, to be sent; None if there is none."""

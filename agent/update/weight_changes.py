@@ -80,6 +80,11 @@ class WeightChanges:
         self._hashed = HashedChanges(seed, self._values(values, buckets)) if values else None
         self._sparse = SparseChanges(reader, tables, self._decoder, rows) if tables else None
 
+    @property
+    def hashed(self) -> bool:
+        """True if there are hashed changes."""
+        return self._hashed is not None
+
     def apply(self, weights: NDArray[np.int16], *, hashed: bool) -> None:
         """Changes the next weights in place.
 

@@ -16,6 +16,12 @@ explain is added as single changes:
 
     voice-converters diff BASE NEW --out F --hashed values.npy --seed 7 --hashed-file encoder.tflite
 
+An *overlay* is an owner's own change of weights. It names no bundle, only the places of the
+weights, so a board applies it over every release of that architecture (`bundle.overlay` in its
+configuration). BASE and NEW may differ in int8 weights alone:
+
+    voice-converters diff BASE NEW --overlay --out mine.overlay
+
 `--bench` needs no bundles: it measures size, time and memory and compares with other tools where
 they are installed (Python: bsdiff4, detools; programs: xdelta3, zstd).
 """
@@ -41,6 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, help="seed of the hashed diff (default: %(default)s)")
     add("--hashed-file", action="append", default=[], metavar="PATH",
         help="file of the bundle whose matrices are hashed (may be repeated)")  # fmt: skip
+    add("--overlay", action="store_true", help="make an overlay, for all releases of the layout")
     add("--no-verify", action="store_true", help="do not try the diff out")
     add("--bench", action="store_true", help="measure instead, and print tables")
     add("--json", type=Path, metavar="FILE", help="also write the figures as JSON")
@@ -58,6 +65,8 @@ def main(args: argparse.Namespace) -> int:
     if args.base is None or args.new is None or args.out is None:
         print("error: give BASE, NEW and --out FILE, or --bench", file=sys.stderr)
         return 2
+    if args.overlay:
+        return _overlay(args)
     from converters.updates.diff_maker import make_diff
 
     try:
@@ -86,6 +95,22 @@ def main(args: argparse.Namespace) -> int:
         import dataclasses
 
         args.json.write_text(json.dumps(dataclasses.asdict(report), indent=2) + "\n")
+    return 0
+
+
+def _overlay(args: argparse.Namespace) -> int:
+    from converters.updates.overlay_maker import make_overlay
+
+    if args.hashed is not None or args.no_verify or args.json is not None:
+        print("error: --overlay goes with BASE, NEW and --out alone", file=sys.stderr)
+        return 2
+    report = make_overlay(args.base, args.new, args.out)
+    share = report.changed_weights / report.total_weights
+    print(
+        f"wrote {args.out}: {report.size} bytes, {report.changed_weights} of"
+        f" {report.total_weights} weights changed ({share:.2%})"
+    )
+    print(f"  layout    {report.layout_sha256}")
     return 0
 
 
