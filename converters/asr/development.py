@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from converters.asr.corpora import read_audio, read_manifest
 from converters.asr.decoding import greedy
 from converters.asr.model import Recogniser
 from converters.asr.score import total, word_errors
+from converters.corpora.selection import held_out
 from converters.synthesis.pool import load_pool
 
 _LEAD_S, _TAIL_S = 0.3, 0.6
@@ -48,8 +49,17 @@ def _collect(name: str, pairs: Iterable[tuple[NDArray[np.int16], str]]) -> Devel
     return DevelopmentSet(name, frames, texts)
 
 
-def development_sets(real: Path | None, dev_pool: Path | None, limit: int) -> list[DevelopmentSet]:
-    """Real coffee orders and a voice never trained on, as far as they are there."""
+def development_sets(
+    real: Path | None, dev_pool: Path | None, limit: int, corpora: Sequence[str] = ()
+) -> list[DevelopmentSet]:
+    """Real coffee orders, a voice never trained on and held-out corpora, as far as given.
+
+    Args:
+        real: folder of our own manifests.
+        dev_pool: synthetic.
+        limit: at most so many utterances of the pool and of each corpus.
+        corpora: names such as ``lhotse:DIR:dev-clean``.
+    """
     sets = []
     if real is not None:
         manifest = real / "manifests" / "cmd_picovoice_coffee.jsonl"
@@ -59,6 +69,10 @@ def development_sets(real: Path | None, dev_pool: Path | None, limit: int) -> li
         pool = load_pool(dev_pool)
         chosen = range(min(limit, len(pool.items)))
         sets.append(_collect("ked", ((pool.audio(i), pool.items[i].text) for i in chosen)))
+    for name in corpora:
+        found_there = held_out(name, limit)
+        pairs = ((sound, entry.text) for entry, sound in found_there.items)
+        sets.append(_collect(found_there.summary.title, pairs))
     return sets
 
 

@@ -2,23 +2,28 @@
 
 Order matters more than speed: noise and real speech first, then one copy of everything, then
 more copies, so that training can start after a minute and sees more variety as time goes by.
-Shards that exist are kept, so the work resumes where it stopped.
+Shards that exist are kept, so the work resumes where it stopped. Several processes may share it.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from agent.errors import VoiceAgentError
 from converters.asr.augment import WaveformRecipe
 from converters.asr.corpora import LONGEST_S, read_audio, read_manifest
 from converters.asr.shards import Source, write_shard
+from converters.corpora.index import Index
+from converters.corpora.reading import sources as corpus_sources
 from converters.synthesis.pool import PoolItem, load_pool
 
 SPAN = 2000
@@ -49,6 +54,10 @@ class Plan:
     copies: int = 3
     """Augmented copies of every synthetic utterance."""
     real_copies: int = 12
+    corpora: tuple[str, ...] = ()
+    """Folders below ``corpora`` of the features: each has the index of a corpus, and gets its
+    shards."""
+    corpus_copies: int = 1
     seed: int = 1
 
 
@@ -95,10 +104,21 @@ def _phones(item: PoolItem) -> tuple[list[str], list[float]]:
     return item.phones.split(), [end / 1000 for end in item.phone_ends_ms]
 
 
-def prepare(plan: Plan) -> int:
-    """Makes every missing shard of the plan, the most useful first; returns how many it made."""
+def prepare(plan: Plan, worker: int = 0, workers: int = 1) -> int:
+    """Makes every missing shard of the plan, the most useful first; returns how many it made.
+
+    Args:
+        plan: what to make.
+        worker: number of this process, from 0.
+        workers: how many share the work, shard by shard.
+
+    Raises:
+        RecordingError: most recordings of a portion of a corpus cannot be read.
+    """
     made = 0
     for name, kind, sources, recipe, seed in _tasks(plan):
+        if zlib.crc32(f"{kind}/{name}".encode()) % workers != worker:
+            continue
         folder = plan.folder / kind
         if not (folder / f"{name}.json").exists():
             write_shard(folder, name, sources, recipe, seed)
@@ -116,11 +136,39 @@ def _tasks(plan: Plan) -> Iterator[_Task]:
             yield f"noise-{copy}", "noise", _noise_sources(plan.real), GENTLE, (plan.seed, 1, copy)
         yield from _real_tasks(plan, recipe, range(2))
     yield from _pool_tasks(plan, recipe, 0, first=4)
+    yield from _corpus_tasks(plan, recipe, first=2)
     yield from _wake_tasks(plan, recipe)
     if plan.real is not None:
         yield from _real_tasks(plan, recipe, range(2, plan.real_copies))
-    for copy in range(plan.copies):
-        yield from _pool_tasks(plan, recipe, copy)
+    copies = (task for copy in range(plan.copies) for task in _pool_tasks(plan, recipe, copy))
+    yield from _in_turns(copies, _corpus_tasks(plan, recipe))
+
+
+def _in_turns(*kinds: Iterator[_Task]) -> Iterator[_Task]:
+    """One of each until all are through: neither kind waits for hours of the other."""
+    waiting = list(kinds)
+    while waiting:
+        for tasks in tuple(waiting):
+            task = next(tasks, None)
+            if task is None:
+                waiting.remove(tasks)
+            else:
+                yield task
+
+
+def _corpus_tasks(
+    plan: Plan, recipe: WaveformRecipe, first: int | None = None
+) -> Iterator[_Task]:
+    for copy in range(plan.corpus_copies if first is None else 1):
+        for corpus in plan.corpora:
+            folder = plan.folder / "corpora" / corpus
+            index = Index(folder)
+            for portion in range(index.summary.portions)[:first]:
+                name = f"copy{copy}-{portion:05d}"
+                unread = folder / f"{name}.unread"
+                sources = corpus_sources(index, portion, unread)
+                seed = (plan.seed, 6, int(corpus, 16), copy, portion)
+                yield name, f"corpora/{corpus}", sources, recipe, seed
 
 
 def _real_tasks(plan: Plan, recipe: WaveformRecipe, copies: range) -> Iterator[_Task]:
@@ -168,12 +216,16 @@ def _pool_tasks(
             yield name, "synthetic", sources, recipe, (plan.seed, 5, number, copy, span)
 
 
-def run_quietly(plan: Plan) -> None:
-    """Entry of the background process: gives way to everything else.
+def run_quietly(plan: Plan, worker: int = 0, workers: int = 1) -> None:
+    """Entry of a background process: gives way to everything else.
 
     Pools may still be growing, so it goes on looking until it is told to stop.
     """
     os.nice(10)
-    while True:
-        if not prepare(plan):
-            time.sleep(PAUSE_S)
+    try:
+        while True:
+            if not prepare(plan, worker, workers):
+                time.sleep(PAUSE_S)
+    except VoiceAgentError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)

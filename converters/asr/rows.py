@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.hearing.features import FRAME_DIM, HOPS_PER_FRAME, MELS
+from converters.asr.row_lengths import SHORTEST_TAIL, fitting_lengths
 from converters.asr.shards import Clip
 from converters.asr.text import encode
 from converters.asr.warping import varied
@@ -36,6 +37,8 @@ class RowRecipe:
 
     frames: tuple[int, ...] = (70, 90, 115, 150)
     """Lengths of rows; all rows of a batch share one."""
+    long_frames: tuple[int, ...] = ()
+    """Lengths to add as far as utterances need them; then short ones may be given up, too."""
     budget: int = 4000
     """Frames of a batch."""
     real_share: float = 0.2
@@ -108,14 +111,23 @@ class RowBuilder:
         shape = np.linspace(1.0, 8.0, MELS)
         hiss = np.random.default_rng(seed).gamma(shape, 1.0 / shape, (_HISS_HOPS, MELS))
         self._hiss = hiss.astype(np.float32)
+        self._lengths = recipe.frames
+        if recipe.long_frames:
+            offered = (*recipe.frames, *recipe.long_frames)
+            drawn = self._drawn_hops(np.random.default_rng(seed))
+            self._lengths = fitting_lengths(offered, drawn, recipe.stretch)
 
     def batch(self, index: int, rank: int = 0, world: int = 1) -> Batch:
         """Rows ``rank, rank + world, ...`` of batch ``index``: ranks share one global batch."""
         rng = np.random.default_rng([self._seed, index])
-        length = int(rng.choice(self._recipe.frames))
+        length = int(rng.choice(self._lengths))
         rows = max(world, self._recipe.budget // length // world * world)
         seeds = rng.integers(0, 2**63, rows)[rank::world]
         return self._assemble([np.random.default_rng(seed) for seed in seeds], length)
+
+    def _drawn_hops(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """How long utterances are, as often as they are drawn."""
+        return np.array([len(self._utterance(rng).hops) for _ in range(_DRAWS)], np.int64)
 
     def _assemble(self, rngs: list[np.random.Generator], length: int) -> Batch:
         hops = np.full((len(rngs), length * HOPS_PER_FRAME, MELS), _SILENCE, np.float32)
@@ -159,10 +171,10 @@ class RowBuilder:
         for _ in range(8):
             clip = self._utterance(rng)
             tail = int(rng.integers(12, 70))
-            if at + len(clip.hops) + min(tail, 20) > len(row):
+            if at + len(clip.hops) + min(tail, SHORTEST_TAIL) > len(row):
                 continue
             hops, sounded = varied(clip, self._recipe.stretch, self._recipe.other_voice, rng)
-            if at + len(hops) + min(tail, 20) > len(row):
+            if at + len(hops) + min(tail, SHORTEST_TAIL) > len(row):
                 continue
             row[at : at + len(hops)] = hops
             phones[at : at + len(hops)] = sounded
@@ -177,10 +189,11 @@ class RowBuilder:
         """Puts what comes before the command at the start of the row; returns where it ends."""
         draw = rng.random()
         longest = len(row) // 3
-        if draw < self._recipe.wake_share and self._material.wake:
+        wake_share = self._recipe.wake_share if self._material.wake else 0.0
+        if draw < wake_share:
             clip = self._pick(self._material.wake, rng)
             end = clip.event_hop or len(clip.hops)
-        elif draw < self._recipe.wake_share + self._recipe.speech_context_share:
+        elif draw < wake_share + self._recipe.speech_context_share:
             clip = self._utterance(rng)
             end = len(clip.hops)
         else:
@@ -241,3 +254,4 @@ class RowBuilder:
 
 _COSINES = np.cos(np.pi * np.outer(np.arange(1, 6), np.arange(MELS) / (MELS - 1)))
 _HISS_HOPS = 20_000
+_DRAWS = 2000

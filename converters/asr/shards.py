@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from agent.hearing.features import HOP, MELS, SAMPLE_RATE, WINDOW
 from converters.asr.augment import WaveformRecipe, augmented_hops
-from converters.synthesis.phones import phones_at
+from converters.synthesis.phones import UNKNOWN, phones_at
 
 Hops = NDArray[np.float16]
 Phones = NDArray[np.int8]
@@ -115,8 +115,11 @@ class ShardFolder:
             if index.stem in self._seen:
                 continue
             self._seen.add(index.stem)
-            features = np.load(index.with_suffix(".npy"), mmap_mode="r")
+            # A plain view: slices of a memmap are objects several times as large.
+            features = np.asarray(np.load(index.with_suffix(".npy"), mmap_mode="r"))
             phones = np.load(index.with_suffix(".phones"))
+            if not np.any(phones != UNKNOWN):  # real speech: a thousand hours need no memory
+                phones = np.broadcast_to(np.int8(UNKNOWN), phones.shape)
             for start, count, text, seconds, end in json.loads(index.read_text()):
                 span = slice(start, start + count)
                 self.clips.append(Clip(features[span], text, seconds, end, phones[span]))

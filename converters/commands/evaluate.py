@@ -28,9 +28,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--pool", type=Path, action="append", default=[], metavar="DIR",
         help="synthetic test pool (may be repeated); each of its cells is a set")
     add("--real", type=Path, metavar="DIR", help="folder with manifests/*.jsonl and recordings")
+    add("--corpus", action="append", default=[], metavar="lhotse:DIR:SPLIT",
+        help="split of a corpus that lhotse has prepared (may be repeated)")
     add("--splits", nargs="+", default=["test"], metavar="SPLIT",
         help="splits of the real recordings (default: test)")
-    add("--limit", type=int, metavar="N", help="at most N sentences of each cell")
+    add("--limit", type=int, metavar="N", help="at most N sentences of each cell and corpus")
     add("--float", dest="checkpoint", type=Path, metavar="RUN",
         help="also decode greedily, with the bundle and with the float weights of a training run, "
              "and compare pair by pair")
@@ -52,7 +54,7 @@ class _Recogniser:
 
     def __init__(self, args: argparse.Namespace) -> None:
         import firmware_models
-        from converters.evaluation.sets import EvaluationSet, pool_sets, real_sets
+        from converters.evaluation.sets import EvaluationSet, corpus_sets, pool_sets, real_sets
 
         self._args = args
         self._bundle = args.bundle or firmware_models.factory_bundle()
@@ -61,6 +63,7 @@ class _Recogniser:
             self._sets += pool_sets(pool, args.limit)
         if args.real is not None:
             self._sets += real_sets(args.real, set(args.splits))
+        self._sets += corpus_sets(args.corpus, args.limit)
 
     def run(self) -> int:
         from rich.console import Console
@@ -73,9 +76,13 @@ class _Recogniser:
         )
 
         if not self._sets:
-            print("error: there is nothing to recognise; give --pool or --real", file=sys.stderr)
+            print("error: there is nothing to recognise; give --pool, --real or --corpus",
+                  file=sys.stderr)  # fmt: skip
             return 2
         console = Console()
+        for chosen in self._sets:
+            if chosen.note:
+                console.print(chosen.note)
         results, greedy, references = [], [], []
         with Progress(console=console) as progress:
             amount = sum(len(chosen.items) for chosen in self._sets)
@@ -96,7 +103,8 @@ class _Recogniser:
                     progress.advance(task)
         console.print(_table(results, "int8, as the board runs it"))
         content: dict[str, Any] = {
-            "bundle": str(self._bundle), "results": [r.as_json() for r in results],
+            "bundle": str(self._bundle), "notes": [s.note for s in self._sets if s.note],
+            "results": [r.as_json() for r in results],
         }  # fmt: skip
         if references:
             console.print(_table(greedy, "int8, greedy, without a language model"))

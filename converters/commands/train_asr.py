@@ -1,23 +1,37 @@
-"""``voice-converters train-asr``: from pools and recordings to a recogniser's weights."""
+"""``voice-converters train-asr``: from pools and recordings to a recogniser's weights.
+
+Several GPUs (or processes) share the work with torchrun:
+
+    torchrun --nproc-per-node 4 -m converters.cli train-asr --corpus lhotse:DIR --out RUN
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
-import time
+import sys
 from pathlib import Path
 from typing import Any
 
 HELP = "train the recogniser; interrupt and repeat the command to go on"
 
+_LONG_ROWS = (200, 270, 360, 450, 540)
+"""Frames of 40 ms: an utterance of 16 s, said slowly, has about 500."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     add = parser.add_argument
-    add("--pool", type=Path, action="append", required=True, metavar="DIR",
+    add("--pool", type=Path, action="append", default=[], metavar="DIR",
         help="synthetic command speech made by `synthesise` (may be repeated)")
+    add("--corpus", action="append", default=[], metavar="lhotse:DIR[:SPLIT]",
+        help="corpus that lhotse has prepared: its manifests' folder, and one split of it "
+             "(default: those called train; may be repeated)")
+    add("--dev-corpus", action="append", default=[], metavar="lhotse:DIR:SPLIT",
+        help="split to watch the training on (may be repeated)")
+    add("--dev-utterances", type=int, default=150, metavar="N",
+        help="at most N of the development pool and of each corpus (default: %(default)s)")
     add("--wake-pool", type=Path, action="append", default=[], metavar="DIR",
         help="synthetic wake words: heard before commands, never transcribed")
     add("--dev-pool", type=Path, metavar="DIR", help="a voice that is never trained on")
@@ -47,6 +61,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--batch-frames", type=int, default=4000,
         help="40 ms frames in a batch over all processes (default: %(default)s)")
     add("--copies", type=int, default=3, help="augmented copies of each synthetic utterance")
+    add("--corpus-copies", type=int, default=1,
+        help="augmented copies of each utterance of a corpus, 46 MB an hour (default: %(default)s)")
+    add("--preparers", type=int, default=1, metavar="N",
+        help="processes that make features in the background (default: %(default)s)")
     add("--threads", type=int, default=os.cpu_count() or 1, help="compute threads")
     add("--device", default="", help="cpu or cuda (default: cuda where there is one)")
     add("--seed", type=int, default=1)
@@ -59,32 +77,44 @@ def main(args: argparse.Namespace) -> int:
     import torch
     from torch import distributed
 
-    from converters.asr import prepare as preparing
     from converters.asr.development import development_sets
     from converters.asr.model import Shape
+    from converters.asr.prepare import Plan
+    from converters.asr.supply import Supply
     from converters.asr.train import Schedule, Trainer
+    from converters.corpora.selection import chosen_splits, indexed
 
+    if not args.pool and not args.corpus:
+        print("error: there is nothing to learn from; give --pool or --corpus", file=sys.stderr)
+        return 2
+    if not args.pool and args.hear_share:
+        print("error: --hear-share needs a --pool: only there is known which phones are heard",
+              file=sys.stderr)  # fmt: skip
+        return 2
+    splits = chosen_splits(args.corpus, args.dev_corpus)
     rank = int(os.environ.get("RANK", "0"))
-    if "RANK" in os.environ:
-        distributed.init_process_group("gloo" if not torch.cuda.is_available() else "nccl")
-    torch.set_num_threads(args.threads)
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    if "RANK" in os.environ:
+        distributed.init_process_group("nccl" if device == "cuda" else "gloo")
+    torch.set_num_threads(args.threads)
 
     folder = args.features or args.out / "features"
-    plan = preparing.Plan(
+    if rank == 0:
+        indexed(splits, folder, print)
+    plan = Plan(
         folder=folder,
         pools=tuple(args.pool),
         wake_pools=tuple(args.wake_pool),
         real=args.real,
         wake_phrase=args.phrase,
         copies=args.copies,
+        corpora=tuple(split.digest() for split in splits),
+        corpus_copies=args.corpus_copies,
         seed=args.seed,
     )
-    worker = None
-    if rank == 0:
-        context = multiprocessing.get_context("spawn")
-        worker = context.Process(target=preparing.run_quietly, args=(plan,), daemon=True)
-        worker.start()
+    supply = Supply(plan, args.preparers if rank == 0 else 0)
 
     weights = None
     shape = Shape(hidden=args.hidden, layers=args.layers)
@@ -94,7 +124,7 @@ def main(args: argparse.Namespace) -> int:
     windows_known = args.start is not None and (args.start / "checkpoint.pt").exists()
     hear_share = args.hear_share
     if hear_share is None:
-        hear_share = 0.25 if weights is None else 0.0
+        hear_share = 0.25 if weights is None and args.pool else 0.0
     schedule = Schedule(
         minutes=args.minutes,
         peak_rate=args.rate,
@@ -107,13 +137,15 @@ def main(args: argparse.Namespace) -> int:
         args.out, shape, schedule, device=device, seed=args.seed, dropout=args.dropout,
         weights=weights,
     )  # fmt: skip
-    run = _Run(args, trainer, folder, development_sets(args.real, args.dev_pool, 150), rank)
-    run.wait_for_material(worker)
+    sets = []
+    if rank == 0:
+        sets = development_sets(args.real, args.dev_pool, args.dev_utterances, args.dev_corpus)
+    run = _Run(args, trainer, supply, sets, rank)
+    supply.wait()
     if not trainer.resume() and weights is None:
         run.measure_normalisation()
     run.go()
-    if worker is not None:
-        worker.terminate()
+    supply.stop()
     if distributed.is_initialized():
         distributed.destroy_process_group()
     return 0
@@ -135,40 +167,27 @@ class _Run:
     """One call of the command: material, progress display, evaluations, log."""
 
     def __init__(
-        self, args: argparse.Namespace, trainer: Any, folder: Path, sets: list[Any], rank: int
+        self, args: argparse.Namespace, trainer: Any, supply: Any, sets: list[Any], rank: int
     ) -> None:
         from rich.console import Console
 
-        from converters.asr.shards import ShardFolder
-
         self._args = args
         self._trainer = trainer
+        self._supply = supply
         self._sets = sets
         self._rank = rank
         self._console = Console()
-        self._folders = {
-            kind: ShardFolder(folder / kind) for kind in ("synthetic", "real", "wake", "noise")
-        }
         self._rates: dict[str, float] = {}
 
-    def wait_for_material(self, worker: Any) -> None:
-        """Blocks until the first synthetic shard exists."""
-        while not self._scan():
-            if worker is not None and not worker.is_alive():
-                raise SystemExit("error: no features were made; see above, and check --pool")
-            time.sleep(2.0)
-
-    def _scan(self) -> bool:
-        for folder in self._folders.values():
-            folder.rescan()
-        return bool(self._folders["synthetic"].clips)
-
     def _rows(self) -> Any:
-        from converters.asr.rows import Material, RowBuilder, RowRecipe
+        from converters.asr.rows import RowBuilder, RowRecipe
 
-        material = Material(**{kind: f.clips for kind, f in self._folders.items()})
-        recipe = RowRecipe(budget=self._args.batch_frames, real_share=self._args.real_share)
-        return RowBuilder(material, recipe, self._args.seed)
+        recipe = RowRecipe(
+            budget=self._args.batch_frames,
+            long_frames=_LONG_ROWS if self._args.corpus else (),
+            real_share=self._args.real_share,
+        )
+        return RowBuilder(self._supply.material(), recipe, self._args.seed)
 
     def measure_normalisation(self) -> None:
         """Mean and deviation of each band over a few batches."""
@@ -226,7 +245,8 @@ class _Run:
                               audio_s_per_s=round(speed, 1))  # fmt: skip
 
             def on_checkpoint() -> Any:
-                self._scan()
+                self._supply.rescan()
+                self._tell_news()
                 self._evaluate()
                 return self._rows()
 
@@ -237,6 +257,7 @@ class _Run:
                 every_minutes=self._args.evaluate_minutes,
                 on_checkpoint=on_checkpoint,
             )
+        self._tell_news()
         self._evaluate()
 
     def _evaluate(self) -> None:
@@ -252,6 +273,11 @@ class _Run:
         self._console.print(
             f"step {state.step}: {hours:.0f} h heard, word errors {self._rates_text()}"
         )
+
+    def _tell_news(self) -> None:
+        for sentence in self._supply.news() if self._rank == 0 else ():
+            self._log(news=sentence)
+            self._console.print(sentence)
 
     def _rates_text(self) -> str:
         return "  ".join(f"{name} {rate:.1%}" for name, rate in self._rates.items()) or "-"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from agent.hearing.features import SAMPLE_RATE
 from converters.asr.corpora import read_audio, read_manifest
 from converters.asr.text import normalise
+from converters.corpora.selection import held_out
 from converters.synthesis.pool import PoolItem, load_pool
 
 LEAD_S, TAIL_S = 0.3, 0.6
@@ -42,6 +43,8 @@ class EvaluationSet:
 
     name: str
     items: list[Item]
+    note: str = ""
+    """What to tell about it, such as what was left out."""
 
 
 _OPEN_SLOTS = ("title", "artist", "word", "letters")
@@ -76,6 +79,20 @@ def pool_sets(path: Path, limit: int | None = None) -> Iterator[EvaluationSet]:
             found.append(Item(pool.audio(position), item.text, speaker, item.slots))
     for cell, items in sorted(cells.items()):
         yield EvaluationSet(f"{items[0].speaker}: {cell}", items)
+
+
+def corpus_sets(names: Sequence[str], limit: int | None = None) -> Iterator[EvaluationSet]:
+    """Splits of corpora that lhotse has prepared.
+
+    Args:
+        names: such as ``lhotse:DIR:test-clean``.
+        limit: at most so many utterances of each; always the same ones.
+    """
+    for name in names:
+        found = held_out(name, limit)
+        title = found.summary.title
+        items = [Item(sound, entry.text, entry.speaker or title) for entry, sound in found.items]
+        yield EvaluationSet(title, items, found.summary.sentence())
 
 
 def real_sets(real: Path, splits: set[str]) -> Iterator[EvaluationSet]:
