@@ -85,6 +85,8 @@ class Overlaid(Generic[Models]):
             BundleError: Not even the release without the overlay can be used.
         """
         self.close()
+        # Whatever was in use has lived until it is exchanged.
+        self.lived()
         self._bundle, self._pair, self._passed = bundle, None, False
         models = None
         try:
@@ -139,7 +141,7 @@ class Overlaid(Generic[Models]):
         return self._passed
 
     def lived(self) -> None:
-        """What was built has heard for a while, or has ended in order."""
+        """What was built has heard for a while, or ends in order."""
         if self._pair is None or not self._pair.starts:
             return
         try:
@@ -185,8 +187,9 @@ class Overlaid(Generic[Models]):
         try:
             models = self._build(load_bundle(self._folder / "bundle"))
         except BundleError as error:
-            self._keep(pair, reason=shortened(f"{type(error).__name__}: {error}"))
-            self._say(f"dropped: {error}", logging.ERROR)
+            reason = shortened(f"{type(error).__name__}: {error}")
+            self._keep(pair, reason=reason)
+            self._say(f"dropped: {reason}", logging.ERROR)
             return None
         self._say("in use")
         return models
