@@ -91,9 +91,9 @@ class BeamSearch:
         language: LanguageModel | None,
         *,
         weight: float = 0.6,
-        width: int = 16,
-        margin: float = 10.0,
-        least: float = -5.0,
+        width: int = 24,
+        margin: float = 12.0,
+        least: float = -6.0,
     ) -> None:
         self._joint = joint
         self._language = language
