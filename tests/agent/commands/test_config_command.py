@@ -35,6 +35,8 @@ def test_check_says_that_all_is_well(tmp_path: Path, capsys: pytest.CaptureFixtu
             "[mqtt]\nhost = 'x'\n[update]\nfleet = 'a'\nroot_file = '/nothing'\n",
             "update.root_file: /nothing cannot be read",
         ),
+        ("[bundle]\noverlay = '/nothing'\n", "bundle.overlay: The overlay /nothing cannot be read"),
+        ("[bundle]\noverlay = '/dev/null'\n", "bundle.overlay: /dev/null is not a regular file"),
     ],
 )
 def test_check_names_what_is_wrong(
