@@ -26,6 +26,7 @@ COMMANDS = (
     _Command("train-wake", "train a wake word model"),
     _Command("train-asr", "train the streaming recogniser"),
     _Command("train-language", "count which labels follow each other"),
+    _Command("adapt", "let a bundle learn one person's voice"),
     _Command("export", "turn trained weights into a model bundle"),
     _Command("evaluate", "measure a bundle on synthetic and real speech"),
     _Command("diff", "make the diff from one bundle to another, or measure diffs"),

@@ -1,0 +1,183 @@
+"""From recordings to an adapted bundle that was found better for one and no worse for others.
+
+First every weight's importance for general speech is found, then, on recordings held out in turn,
+how long to adapt. The adaptation itself learns from all recordings. The board's own self-test,
+before and after, has the last word.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from agent.bundle.manifest import Bundle, load_bundle
+from agent.update import selftest
+from agent.update.selftest import Measured
+from agent.update.verdict import worse_by
+from converters.adaptation.adapted_bundle import write_adapted
+from converters.adaptation.choosing import FOLDS, Choice, choose
+from converters.adaptation.errors import NoGainError, RecordingsError
+from converters.adaptation.grid import Place, integers_of, read_places
+from converters.adaptation.importance import Example, importance
+from converters.adaptation.material import own_rows
+from converters.adaptation.recordings import Recording
+from converters.adaptation.tuning import Plan, Tuner
+from converters.asr.model import Recogniser
+from converters.export.warm_start import read_weights
+
+_FEWEST = FOLDS
+Progress = Callable[[str, int], None]
+"""Told what is being done and how many parts of it there will be; each further call is one part."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """A bundle, ready to be adapted to anyone."""
+
+    bundle: Bundle
+    model: Recogniser
+    places: dict[str, Place]
+    held: dict[str, Tensor]
+    """Importance of every weight for everybody."""
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """An adaptation before its self-test."""
+
+    choice: Choice
+    model: Recogniser
+    integers: dict[str, NDArray[np.int8]]
+    changed: int
+    """Integers that differ from the bundle's."""
+    total: int
+
+
+def prepare(
+    directory: Path,
+    examples: Callable[[Bundle], Sequence[Example]],
+    on_example: Callable[[], None] = lambda: None,
+    dropout: float = 0.1,
+) -> Base:
+    """Reads a bundle and weighs its weights.
+
+    Args:
+        directory: the bundle.
+        examples: gives clips of general speech.
+        on_example: called after each of them.
+        dropout: share of channels that is dropped while adapting.
+
+    Raises:
+        BundleError: it cannot be used.
+    """
+    bundle = load_bundle(directory)
+    shape, state = read_weights(directory)
+    model = Recogniser(shape, dropout)
+    model.load_state_dict(state)
+    model.eval()
+    places = read_places(directory)
+    held = importance(model, places, examples(bundle), on_example)
+    return Base(bundle, model, places, held)
+
+
+def adapt(
+    base: Base,
+    recordings: Sequence[Recording],
+    plan: Plan,
+    *,
+    seed: int = 1,
+    on_look: Callable[[], None] = lambda: None,
+) -> Adapted:
+    """Adapts to recordings, for as long as held-out ones gain by it.
+
+    Args:
+        base: what to adapt.
+        recordings: of one person.
+        plan: how fast and how firmly.
+        seed: of rows and dropout.
+        on_look: called `looks(plan)` times.
+
+    Raises:
+        RecordingsError: there are too few.
+        NoGainError: held-out recordings are understood no better.
+    """
+    if len(recordings) < _FEWEST:
+        raise RecordingsError(
+            f"{len(recordings)} recordings are too few to tell whether adapting helps: record"
+            f" {_FEWEST} at least, and better fifty."
+        )
+
+    def new_tuner() -> Tuner:
+        torch.manual_seed(seed)
+        return Tuner(base.model, base.places, base.held, plan)
+
+    choice = choose(base.model, recordings, new_tuner, seed=seed, on_look=on_look)
+    if choice.steps == 0:
+        raise NoGainError(
+            f"Adapting does not help: of {choice.before.words.length} words of recordings that"
+            f" were held out, {choice.before.words.errors} are wrong before and no fewer after."
+            " Record more sentences, or check that the texts are what is said."
+        )
+    tuner = new_tuner()
+    rows = own_rows(recordings, seed=seed)
+    for step in range(choice.steps):
+        tuner.step(rows.batch(step))
+        if (step + 1) % plan.every == 0:
+            on_look()
+    model = tuner.rounded()
+    before, after = integers_of(base.model, base.places), integers_of(model, base.places)
+    changed = sum(int((after[name] != before[name]).sum()) for name in base.places)
+    return Adapted(choice, model, after, changed, sum(v.size for v in after.values()))
+
+
+def looks(plan: Plan) -> int:
+    """At most so often `adapt` looks at held-out recordings or has done as many steps."""
+    return (FOLDS + 1) * -(-plan.steps // plan.every)
+
+
+def tried(base: Base, adapted: Adapted) -> tuple[Measured, Measured]:
+    """The self-test before and after, as a board runs it.
+
+    Raises:
+        NoGainError: it understands the self-test worse than chance explains, as a board would
+            find too; the overlay would be dropped there.
+    """
+    with tempfile.TemporaryDirectory(prefix="adapted-") as folder:
+        write_adapted(base.bundle, Path(folder), base.places, adapted.integers)
+        after = selftest.run(load_bundle(Path(folder)), base.bundle)
+    before = selftest.run(base.bundle, base.bundle)
+    more, allowed = worse_by(after, before)
+    if more > allowed:
+        raise NoGainError(
+            f"Others would suffer: the self-test has {after.errors} word errors instead of"
+            f" {before.errors} of {before.words}. Hold the weights more firmly (--hold), or record"
+            " more sentences."
+        )
+    return before, after
+
+
+def report(adapted: Adapted, before: Measured, after: Measured) -> dict[str, Any]:
+    """All figures of an adaptation, as plain values."""
+    choice = adapted.choice
+    return {
+        "steps": choice.steps,
+        "changed_weights": adapted.changed,
+        "weights": adapted.total,
+        "held_out": {"before": asdict(choice.before), "after": asdict(choice.after)},
+        "curve": {str(step): asdict(found) for step, found in choice.curve.items()},
+        "selftest": {
+            "words": before.words,
+            "before": before.errors,
+            "after": after.errors,
+            "missed_before": sum(clip.missed for clip in before.clips),
+            "missed_after": sum(clip.missed for clip in after.clips),
+        },
+    }
