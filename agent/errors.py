@@ -39,7 +39,7 @@ VoiceAgentError
     ├── TrialError               a release does not pass its trial on this board
     ├── UnfinishedError          a step of an update was cut off again and again
     ├── BusyError                another update is under way
-    └── DiffError                a diff cannot be applied
+    └── DiffError                a diff or an overlay cannot be applied
         ├── MalformedDiffError       the bytes are not a diff, or a damaged one
         ├── UnsupportedDiffError     a newer agent is needed to read it
         ├── DiffLimitError           it asks for more than an agent ever grants
@@ -200,7 +200,7 @@ class BusyError(UpdateError):
 
 
 class DiffError(UpdateError):
-    """A diff cannot be applied; what was written of the result must be thrown away."""
+    """A diff or an overlay cannot be applied; what was written of the result is thrown away."""
 
 
 class MalformedDiffError(DiffError):

@@ -26,12 +26,13 @@ bytes of the bundle and memory is bounded by one block of changes.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -124,10 +125,11 @@ def apply_overlay(content: bytes, base: Path, result: Path) -> str:
     reader = _read_head(content, manifest)
     layout = listed_matrices(manifest)
     shapes = [matrix[1:] for path in sorted(layout) for matrix in layout[path]]
-    changes = WeightChanges(reader, RowMap(shapes))
     try:
-        changed = _write_files(base, result, layout, changes)
-        changes.finish()
+        with _naming_damage():
+            changes = WeightChanges(reader, RowMap(shapes))
+            changed = _write_files(base, result, layout, changes)
+            changes.finish()
         files = tuple(
             dataclasses.replace(entry, sha256=changed.get(entry.path, entry.sha256))
             for entry in manifest.files
@@ -147,19 +149,32 @@ def _read_head(content: bytes, manifest: Manifest) -> ByteReader:
         raise MalformedDiffError(
             "This is not an overlay; name a file that `voice-converters diff --overlay` made."
         )
-    version = reader.byte()
+    with _naming_damage():
+        version = reader.byte()
     if version != FORMAT:
         raise UnsupportedDiffError(
             f"The overlay has format {version}, this agent reads format {FORMAT}; update the agent."
         )
-    reader.take(reader.varint(_LARGEST_EXTENSION, "bytes of extension"))
-    layout = reader.take(32).hex()
+    with _naming_damage():
+        reader.take(reader.varint(_LARGEST_EXTENSION, "bytes of extension"))
+        layout = reader.take(32).hex()
     if manifest.layout_sha256 != layout or not manifest.layout:
         raise BaseMismatchError(
             f"The overlay was made for models of another architecture than {manifest.name}"
             f" {manifest.release}; make it anew from this release."
         )
     return reader
+
+
+@contextlib.contextmanager
+def _naming_damage() -> Iterator[None]:
+    """What a reader of diffs says to whoever downloads them does not help an owner."""
+    try:
+        yield
+    except MalformedDiffError as error:
+        raise MalformedDiffError(
+            "The overlay is damaged; copy it again, or make it anew."
+        ) from error
 
 
 def _write_files(

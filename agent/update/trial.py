@@ -6,7 +6,7 @@ group of its own that is killed as one. Only what it has measured is judged, see
 
 Running time is the CPU time of the recognition. It is measured for the bundle in use as well, on
 the same board at the same hour; a release that seems slow is measured once more, because somebody
-else may have been busy, and the faster one of two counts.
+else may have been busy, and the faster one of two counts. An owner's overlay gets the same trial.
 """
 
 from __future__ import annotations
