@@ -130,7 +130,7 @@ def _adapt(args: argparse.Namespace) -> dict[str, Any]:
                         on_look=lambda: progress.advance(task))  # fmt: skip
         progress.update(task, completed=looks(plan))
     _print_choice(adapted)
-    before, after = tried(base, adapted)
+    before, after = base.before, tried(base, adapted)
     print(f"self-test   {before.errors} -> {after.errors} word errors of {before.words}")
     _write_overlay(base, adapted, args.out)
     if args.out_bundle is not None:
