@@ -66,10 +66,10 @@ def parsed(path: Path, parse: Callable[[Any], list[Any]]) -> Iterator[Any]:
         except ManifestError:
             raise
         except Exception as error:
-            why = str(error).splitlines()[0] if str(error) else "nothing more is known"
+            why = " ".join(str(error).split())[:120] or "nothing more is known"
             raise ManifestError(
                 f"{path}, line {number}, is no such line as lhotse writes "
-                f"({type(error).__name__}: {why[:120]}): prepare the corpus again."
+                f"({type(error).__name__}: {why}): prepare the corpus again."
             ) from error
         yield from made
 

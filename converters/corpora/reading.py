@@ -31,7 +31,7 @@ def samples(entry: Entry) -> NDArray[np.int16]:
         cut = deserialize_item(json.loads(entry.cut))
         audio = cut.load_audio()
     except Exception as error:  # lhotse's decoders raise whatever they like
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        why = " ".join(str(error).split())[:300] or type(error).__name__
         raise RecordingError(f"{entry.id} cannot be read: {why}") from error
     mono = np.asarray(audio, np.float32).mean(axis=0)
     if cut.sampling_rate != SAMPLE_RATE:
