@@ -72,7 +72,9 @@ def development_sets(
     for name in corpora:
         found_there = held_out(name, limit)
         pairs = ((sound, entry.text) for entry, sound in found_there.items)
-        sets.append(_collect(found_there.summary.title, pairs))
+        title = found_there.summary.title
+        alike = sum(there.name.startswith(title) for there in sets)
+        sets.append(_collect(f"{title} ({alike + 1})" if alike else title, pairs))
     return sets
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -111,3 +114,33 @@ def test_what_cannot_be_read_is_listed_beside_the_shard(plan: Plan):
     assert listed.startswith(f"{lost.id} cannot be read: ")
     assert len(listed.splitlines()) == 1
     assert len(json.loads((folder / "copy0-00000.json").read_text())) == 2
+
+
+def test_more_hours_than_files_may_usually_be_open(tmp_path: Path):
+    """In a process of its own: limits are the process's."""
+    script = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from converters.asr.prepare import Plan
+from converters.asr.shards import ShardFolder
+from converters.asr.supply import Supply
+folder = Path(sys.argv[1])
+for number in range(150):
+    np.save(folder / f"s{number}.npy", np.zeros((2, 64), np.float16))
+    with (folder / f"s{number}.phones").open("wb") as file:
+        np.save(file, np.full(2, -1, np.int8))
+    (folder / f"s{number}.json").write_text('[[0, 2, "word", 0.02, null]]')
+resource.setrlimit(resource.RLIMIT_NOFILE, (100, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+try:
+    ShardFolder(folder).rescan()
+except OSError as error:
+    print(error.errno)
+Supply(Plan(folder, (), (), None, "computer"), preparers=0)
+print(ShardFolder(folder).rescan())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], check=True, capture_output=True, text=True,
+        timeout=240, cwd=Path(__file__).parents[3],
+    )  # fmt: skip
+    assert done.stdout.split() == [str(errno.EMFILE), "150"]

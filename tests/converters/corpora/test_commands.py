@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from converters import cli
+from converters.asr.development import development_sets
 from tests.converters.corpora.tiny import prepared_librispeech
 
 ROOT = Path(__file__).parents[3]
@@ -24,7 +26,7 @@ def _options(out: Path, manifests: Path, minutes: float) -> list[str]:
     ]  # fmt: skip
 
 
-def _log(out: Path) -> list[dict[str, object]]:
+def _log(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
 
@@ -66,6 +68,16 @@ def test_evaluate_measures_a_split(
     (result,) = content["results"]
     assert result["set"] == "dev-clean-2 of manifests"
     assert result["word_errors"]["n"] == 5  # set a timer, good night
+
+
+def test_dev_corpora_are_the_same_every_time_and_told_apart(librispeech: Path):
+    corpus = f"lhotse:{librispeech}:train-clean-5"
+    one, two = development_sets(None, None, 2, [corpus, corpus])
+    assert (one.name, two.name) == ("train-clean-5 of manifests", "train-clean-5 of manifests (2)")
+    assert one.texts == two.texts
+    assert len(one.texts) == 2
+    # 0.3 s of pause, 1.5 s, 0.6 s, in frames of 40 ms.
+    assert [frames.shape for frames in one.frames] == [(60, 256)] * 2
 
 
 def test_the_commands_name_what_is_wrong_in_a_sentence(

@@ -38,7 +38,7 @@ def _recording(folder: Path, name: str, seconds: float) -> Recording:
     return Recording.from_file(path)
 
 
-def _said(name: str, recording: str, start: float, seconds: float, text: str, **more: object):
+def _said(name: str | int, recording: str, start: float, seconds: float, text: str, **more: object):
     return SupervisionSegment(name, recording, start, seconds, text=text, **more)
 
 
@@ -139,6 +139,20 @@ def test_paths_beside_the_manifest_are_found(tmp_path: Path):
     )
     (entry,) = _build(name, tmp_path / "index").sample()
     assert json.loads(entry.cut)["recording"]["sources"][0]["source"] == str(tmp_path / "two.wav")
+
+
+def test_numbers_for_names_and_no_speaker(tmp_path: Path):
+    """As lhotse's recipe for Fluent Speech Commands writes them."""
+    recordings = [_recording(tmp_path, name, 2.0) for name in ("cbdf5700", "8ac2f480")]
+    said = [
+        _said(number, recording.id, 0, 2.0, text, custom={"frames": ["activate", "lights", "none"]})
+        for number, (recording, text) in enumerate(
+            zip(recordings, ("Turn the lights on", "Lights on?"), strict=True)
+        )
+    ]
+    index = _build(_store(tmp_path, recordings, said), tmp_path / "index")
+    found = sorted((entry.id, entry.text, entry.speaker) for entry in index.sample())
+    assert found == [("0", "turn the lights on", ""), ("1", "lights on", "")]
 
 
 def test_portions_share_all_utterances_and_stay_the_same(
