@@ -17,7 +17,7 @@ from agent.errors import BundleError
 from agent.update.overlay_record import MOST_BEGUN, MOST_STARTS
 from tests.agent.update.handmade import read_files
 from tests.agent.update.overlay_board import OverlayBoard as Board
-from tests.agent.update.toy_overlays import write_listed_toy, write_overlay
+from tests.agent.update.toy_overlays import write_listed_toy
 
 
 @pytest.fixture(scope="module")
