@@ -150,5 +150,6 @@ def trim(
         None if end is None else round(max(0.0, min(end, last) - start / SAMPLE_RATE), 3)
         for end in ends
     )
-    phones = moved(sounded, 1.0, -start / SAMPLE_RATE)
+    heard = tuple(Segment(segment.phone, min(segment.end_s, last)) for segment in sounded)
+    phones = moved(heard, 1.0, -start / SAMPLE_RATE)
     return Speech(cut, word_ends, last - start / SAMPLE_RATE, phones)

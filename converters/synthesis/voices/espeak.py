@@ -157,16 +157,21 @@ class Espeak:
         for text in texts:
             starts.append(self._words_heard.get(position))
             position += len(text) + 1
-        ends = [*starts[1:], len(np.trim_zeros(samples, "b"))]
+        sounding = len(np.trim_zeros(samples, "b"))
+        ends = [*starts[1:], sounding]
         seconds = [None if end is None else end / self._rate for end in ends]
-        return samples, seconds, self._segments(len(samples))
+        return samples, seconds, self._segments(sounding, len(samples))
 
-    def _segments(self, count: int) -> tuple[Segment, ...]:
+    def _segments(self, sounding: int, count: int) -> tuple[Segment, ...]:
         # An event tells where a phone begins: it ends where the next one begins.
         begins = [begin for _, begin in self._phones_heard]
-        phone_ends = (end / self._rate for end in [*begins[1:], count])
-        translated = (espeak_phones(mnemonic) for mnemonic, _ in self._phones_heard)
-        return segments(zip(translated, phone_ends, strict=False))
+        translated = [espeak_phones(mnemonic) for mnemonic, _ in self._phones_heard]
+        # What the last pauses say of themselves varies with what was said before.
+        while translated and translated[-1] == SILENCE:
+            translated.pop()
+        phone_ends = [*begins[1 : len(translated)], sounding, count]
+        in_seconds = (end / self._rate for end in phone_ends)
+        return segments(zip([*translated, SILENCE], in_seconds, strict=True))
 
     def _run(self, text: str) -> None:
         self._chunks.clear()

@@ -92,5 +92,5 @@ def test_a_reset_forgets_the_past(model, frames):
     assert np.array_equal(file_scores(file, frames[:50]), first)
 
 
-def test_the_shipped_width_stays_below_100_kilobytes():
-    assert len(wake_tflite(WakeModel(WakeConfig()), "computer")) < 100_000
+def test_the_shipped_width_stays_below_150_kilobytes():
+    assert len(wake_tflite(WakeModel(WakeConfig()), "computer")) < 150_000
