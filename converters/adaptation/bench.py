@@ -95,14 +95,22 @@ class Bench:
         plan: how fast and how firmly.
         cells: what must not suffer.
         seed: of all adaptations.
+        fixed: adapts everybody for all steps of the plan instead of choosing them by folds.
     """
 
     def __init__(
-        self, base: Base, plan: Plan, cells: Iterable[EvaluationSet], seed: int = 1
+        self,
+        base: Base,
+        plan: Plan,
+        cells: Iterable[EvaluationSet],
+        *,
+        seed: int = 1,
+        fixed: bool = False,
     ) -> None:
         self._base = base
         self._plan = plan
         self._seed = seed
+        self._fixed = fixed
         self._cells = [
             (cell.name, [Recording("", item.samples, item.text) for item in cell.items])
             for cell in cells
@@ -122,7 +130,9 @@ class Bench:
     def _measure(self, speaker: Speaker) -> Measured:
         adapted, reason = None, ""
         try:
-            adapted = adapt(self._base, speaker.odd, self._plan, seed=self._seed)
+            adapted = adapt(
+                self._base, speaker.odd, self._plan, seed=self._seed, fixed=self._fixed
+            )
             tried(self._base, adapted)
         except AdaptationError as error:
             adapted, reason = None, str(error)

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import torch
 
-from converters.adaptation.material import own_rows
 from converters.adaptation.recordings import Recording
 from converters.adaptation.tuning import Tuner
 from converters.asr.development import padded_frames, recognise
 from converters.asr.model import Recogniser
+from converters.asr.rows import RowBuilder
 from converters.asr.score import ErrorCounts, character_errors, total, word_errors
 
 FOLDS = 3
@@ -65,8 +65,8 @@ def choose(
     base: Recogniser,
     recordings: Sequence[Recording],
     new_tuner: Callable[[], Tuner],
+    rows_of: Callable[[Sequence[Recording]], RowBuilder],
     *,
-    seed: int,
     on_look: Callable[[], None] = lambda: None,
 ) -> Choice:
     """Finds how long to adapt.
@@ -75,14 +75,14 @@ def choose(
         base: the bundle's recogniser.
         recordings: at least `FOLDS`.
         new_tuner: makes a fresh adaptation of the base.
-        seed: of the rows that are drawn.
+        rows_of: makes batches of some recordings.
         on_look: called whenever held-out recordings have been recognised.
     """
     curve: dict[int, Heard] = {}
     for fold in range(FOLDS):
         held_out = recordings[fold::FOLDS]
         others = [r for i, r in enumerate(recordings) if i % FOLDS != fold]
-        for step, model in new_tuner().run(own_rows(others, seed=seed)):
+        for step, model in new_tuner().run(rows_of(others)):
             curve[step] = curve.get(step, NOTHING) + heard(model, held_out)
             on_look()
     return decide(heard(base, recordings), curve)

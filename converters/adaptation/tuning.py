@@ -22,14 +22,17 @@ _CLIP = 5.0
 class Plan:
     """How fast to learn, and how firmly to hold."""
 
-    rate: float = 3e-4
+    rate: float = 1e-3
     """Peak of Adam's learning rate; reached after a few steps and kept."""
-    strength: float = 100.0
+    strength: float = 1e4
     """Of the penalty, see `importance.py`; 0: nothing is held."""
-    steps: int = 60
+    steps: int = 40
     """Most steps; which of them to stop at is chosen on recordings that were held out."""
     every: int = 10
     """Steps between two looks at those."""
+    share: float = 0.5
+    """How much of the way the result goes from the weights before to those learnt (Wortsman et al.
+    2022, arXiv:2109.01903): half of it keeps most of the gain and little of the harm."""
     snap: bool = True
     """Learn at weights that the board can hold; without it only the result is rounded."""
 
@@ -92,15 +95,17 @@ class Tuner:
             group["lr"] = self._plan.rate * min(1.0, (self._step + 1) / _WARM_STEPS)
         self._pull()
         self._optimiser.step()
-        self._settle(snap=self._plan.snap)
+        self._settle()
         self._step += 1
         return float(loss.detach())
 
     def rounded(self) -> Recogniser:
-        """The model with weights that the board can hold, in evaluation mode."""
-        self._settle(snap=True)
+        """The result: `Plan.share` of the way, weights that the board can hold, evaluation mode."""
         found = copy.deepcopy(self.model).eval()
-        self._settle(snap=self._plan.snap)
+        with torch.no_grad():
+            for name, latent in self._latent.items():
+                weight = torch.lerp(self._before[name], latent, self._plan.share)
+                found.get_parameter(name).copy_(self._places[name].snap(weight))
         return found
 
     def _pull(self) -> None:
@@ -114,7 +119,8 @@ class Tuner:
                 latent.grad = gradient + self._plan.strength * self._held[name] * drift
 
     @torch.no_grad()
-    def _settle(self, *, snap: bool) -> None:
+    def _settle(self) -> None:
+        """Puts the latent weights into the model that learns."""
         for name, latent in self._latent.items():
-            weight = self._places[name].snap(latent) if snap else latent
+            weight = self._places[name].snap(latent) if self._plan.snap else latent
             self.model.get_parameter(name).copy_(weight)

@@ -4,7 +4,8 @@
     (record each sentence as recordings/001.wav, 002.wav, ...)
     voice-converters adapt --recordings recordings --out me.overlay
 
-Weights that matter for everybody are held (elastic weight consolidation). Every recording is held
+Weights that matter for everybody are held (elastic weight consolidation), general speech is
+rehearsed where there is a pool of it, and half of what was learnt is kept. Every recording is held
 out once, and nothing is written unless those unheard ones are understood better and the bundle's
 self-test no worse than chance explains. The overlay goes over every release of the same layout:
 name it in `bundle.overlay` on the board. With --bench, measures all of this on the speakers of a
@@ -37,12 +38,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, metavar="FILE", help="the overlay")
     add("--out-bundle", type=Path, metavar="DIR", help="also write the whole adapted bundle")
     add("--pool", type=Path, metavar="DIR",
-        help="general speech made by `synthesise`, to weigh what matters for everybody (default: "
-             "the bundle's self-test)")
+        help="general speech made by `synthesise`: is rehearsed, and tells what matters for all "
+             "(default: nothing is rehearsed, and the bundle's self-test tells)")
     add("--clips", type=int, default=200, metavar="N",
         help="clips of general speech (default: %(default)s)")
     add("--hold", type=float, metavar="STRENGTH", help="how firmly weights that matter are held")
     add("--rate", type=float, help="learning rate")
+    add("--share", type=float,
+        help="how much of what was learnt is kept, from 0 to 1: less spares the others more")
     add("--steps", type=int, help="most steps to learn for")
     add("--seed", type=int, default=1)
     add("--threads", type=int, default=1, help="compute threads (default: %(default)s)")
@@ -51,6 +54,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="measure on the speakers of a corpus instead; writes no overlay")
     add("--splits", nargs="+", default=["test"], metavar="SPLIT",
         help="with --bench: splits of the corpus (default: test)")
+    add("--fixed", action="store_true",
+        help="with --bench: adapt for all --steps instead of choosing them by held-out recordings")
     add("--others", type=Path, metavar="POOL",
         help="with --bench: synthetic test pool whose cells must not suffer")
     add("--limit", type=int, default=60, metavar="N",
@@ -92,24 +97,19 @@ def _plan(args: argparse.Namespace) -> Plan:
 
     from converters.adaptation.tuning import Plan
 
-    given = {"strength": args.hold, "rate": args.rate, "steps": args.steps}
+    given = {"strength": args.hold, "rate": args.rate, "share": args.share, "steps": args.steps}
     return dataclasses.replace(Plan(), **{k: v for k, v in given.items() if v is not None})
 
 
 def _base(args: argparse.Namespace, progress: Any) -> Base:
     import firmware_models
-    from converters.adaptation.material import general_examples
+    from converters.adaptation.material import general_speech
     from converters.adaptation.whole_run import prepare
 
-    task = progress.add_task("weighing", total=None)
-
-    def examples(bundle: Any) -> Any:
-        found = general_examples(bundle, args.pool, args.clips)
-        progress.update(task, total=len(found))
-        return found
-
+    general = [] if args.pool is None else general_speech(args.pool, args.clips)
+    task = progress.add_task("weighing", total=len(general) or None)
     directory = args.bundle or firmware_models.factory_bundle()
-    return prepare(directory, examples, lambda: progress.advance(task))
+    return prepare(directory, general, on_example=lambda: progress.advance(task))
 
 
 def _adapt(args: argparse.Namespace) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def _bench(args: argparse.Namespace) -> dict[str, Any]:
     with Progress(console=console) as progress:
         base = _base(args, progress)
         task = progress.add_task("adapting", total=len(people))
-        bench = Bench(base, plan, cells, args.seed)
+        bench = Bench(base, plan, cells, seed=args.seed, fixed=args.fixed)
         measured = list(bench.run(people, lambda: progress.advance(task)))
     summary = pooled(measured)
     console.print(_people(measured), _summary(summary), sep="\n")

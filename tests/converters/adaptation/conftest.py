@@ -22,7 +22,7 @@ def recordings(tmp_path: Path) -> Path:
     folder = tmp_path / "recordings"
     folder.mkdir()
     lines = []
-    for number, text in enumerate(texts(9, 3), 1):
+    for number, text in enumerate(texts(12, 3), 1):
         lines.append(f"{number:03d}\t{text}\n")
         soundfile.write(folder / f"{number:03d}.wav", sung(text, PERSONS_KEY), SAMPLE_RATE)
     (folder / "prompts.tsv").write_text("".join(lines), encoding="utf-8")

@@ -118,6 +118,26 @@ def test_the_penalty_holds_what_matters_and_leaves_the_rest_free(
     assert moved[1e4][0] > 0.5 * moved[0.0][0]
 
 
+def test_the_result_is_a_share_of_the_way(files: Path, model: Recogniser) -> None:
+    places = read_places(files)
+    held = {name: torch.zeros_like(model.get_parameter(name)) for name in places}
+    rows = own_rows(recordings(3), seed=1, budget=200)
+    before, found = integers_of(model, places), {}
+    for share in (0.0, 0.5, 1.0):
+        torch.manual_seed(1)
+        tuner = Tuner(model, places, held, Plan(rate=0.02, share=share))
+        for step in range(4):
+            tuner.step(rows.batch(step))
+        found[share] = integers_of(tuner.rounded(), places)
+    for name in places:
+        np.testing.assert_array_equal(found[0.0][name], before[name])
+        whole = found[1.0][name].astype(float) - before[name]
+        half = found[0.5][name].astype(float) - before[name]
+        inside = np.abs(found[1.0][name].astype(int)) < 127
+        assert (np.abs(half - whole / 2)[inside] <= 0.76).all()
+        assert np.abs(whole).max() >= 2
+
+
 def test_importance_is_the_mean_squared_gradient(files: Path, model: Recogniser) -> None:
     rng = np.random.default_rng(0)
     examples = [

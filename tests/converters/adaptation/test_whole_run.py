@@ -13,7 +13,6 @@ from agent.update.overlay_format import apply_overlay, read_overlay
 from converters.adaptation.choosing import decide, heard
 from converters.adaptation.errors import NoGainError, RecordingsError
 from converters.adaptation.grid import integers_of
-from converters.adaptation.material import general_examples
 from converters.adaptation.recordings import Recording
 from converters.adaptation.tuning import Plan
 from converters.adaptation.whole_run import Adapted, Base, adapt, prepare, tried
@@ -24,10 +23,10 @@ from tests.converters.adaptation.toy import BUNDLE_KEY, PERSONS_KEY, sung, texts
 
 @pytest.fixture(scope="module")
 def base(toy_bundle: Path) -> Base:
-    return prepare(toy_bundle, lambda bundle: general_examples(bundle, None, 12), dropout=0.0)
+    return prepare(toy_bundle, dropout=0.0)
 
 
-def person(key: float, count: int = 9) -> list[Recording]:
+def person(key: float, count: int = 12) -> list[Recording]:
     return [Recording(f"{i:03d}", sung(t, key), t) for i, t in enumerate(texts(count, 3))]
 
 
@@ -36,16 +35,16 @@ def test_the_command_makes_an_overlay_that_helps_the_person_and_spares_the_other
 ) -> None:
     overlay, adapted = tmp_path / "me.overlay", tmp_path / "adapted"
     assert main([
-        "adapt", "--bundle", str(toy_bundle), "--recordings", str(recordings), "--rate", "0.003",
-        "--hold", "100", "--steps", "30", "--out", str(overlay), "--out-bundle", str(adapted),
-        "--json", str(tmp_path / "figures.json"),
+        "adapt", "--bundle", str(toy_bundle), "--recordings", str(recordings), "--rate", "0.002",
+        "--hold", "100", "--share", "1", "--steps", "30", "--out", str(overlay),
+        "--out-bundle", str(adapted), "--json", str(tmp_path / "figures.json"),
     ]) == 0  # fmt: skip
     printed = capsys.readouterr().out
     figures = json.loads((tmp_path / "figures.json").read_text())
     before, after = figures["held_out"]["before"], figures["held_out"]["after"]
     assert before["words"]["errors"] >= 7
     assert after["characters"]["errors"] <= 0.5 * before["characters"]["errors"]
-    assert f"{before['words']['errors']} -> {after['words']['errors']} word errors of 9" in printed
+    assert f"{before['words']['errors']} -> {after['words']['errors']} word errors of 12" in printed
     assert figures["selftest"]["after"] <= figures["selftest"]["before"] + 1
     # What was written is what was measured.
     measured = selftest.run(load_bundle(adapted), load_bundle(toy_bundle))

@@ -26,7 +26,7 @@ from converters.export.bundle import write_models
 SHAPE = Shape(hidden=48, layers=2, joint=48, embedding=16, predictor=16)
 LETTERS = "abcd"
 _TONES_HZ = (400.0, 800.0, 1600.0, 3200.0)
-BUNDLE_KEY, PERSONS_KEY = 1.0, 1.1
+BUNDLE_KEY, PERSONS_KEY = 1.0, 1.08
 _LETTER_S = 0.12
 _PAUSE_S = 0.05
 
