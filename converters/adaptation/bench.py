@@ -51,6 +51,8 @@ class Measured:
     """Their length."""
     steps: int
     """0: the bundle was left as it is."""
+    part: float
+    """How much of what was learnt the self-test has left."""
     changed: int
     """Weights."""
     reason: str
@@ -133,7 +135,7 @@ class Bench:
             adapted = adapt(
                 self._base, speaker.odd, self._plan, seed=self._seed, fixed=self._fixed
             )
-            tried(self._base, adapted)
+            adapted, _ = tried(self._base, adapted)
         except AdaptationError as error:
             adapted, reason = None, str(error)
         before = _greedy(self._base.model, speaker.even)
@@ -152,6 +154,7 @@ class Bench:
             learnt=len(speaker.odd),
             seconds=sum(recording.seconds for recording in speaker.odd),
             steps=0 if adapted is None else adapted.choice.steps,
+            part=0.0 if adapted is None else adapted.part,
             changed=0 if adapted is None else adapted.changed,
             reason=reason,
             before=before,

@@ -7,6 +7,7 @@ before and after, has the last word.
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -34,6 +35,8 @@ from converters.asr.model import Recogniser
 from converters.export.warm_start import read_weights
 
 _FEWEST = FOLDS
+_PARTS = (1.0, 0.7, 0.4)
+"""Of the way from the bundle to what was learnt, tried in turn."""
 Progress = Callable[[str, int], None]
 """Told what is being done and how many parts of it there will be; each further call is one part."""
 
@@ -63,6 +66,8 @@ class Adapted:
     changed: int
     """Integers that differ from the bundle's."""
     total: int
+    part: float = 1.0
+    """How much of the way was left by the self-test."""
 
 
 def prepare(
@@ -150,9 +155,13 @@ def adapt(
         if (step + 1) % plan.every == 0:
             on_look()
     model = tuner.rounded()
+    return _result(base, choice, model, 1.0)
+
+
+def _result(base: Base, choice: Choice, model: Recogniser, part: float) -> Adapted:
     old, new = integers_of(base.model, base.places), integers_of(model, base.places)
     changed = sum(int((new[name] != old[name]).sum()) for name in base.places)
-    return Adapted(choice, model, new, changed, sum(v.size for v in new.values()))
+    return Adapted(choice, model, new, changed, sum(v.size for v in new.values()), part)
 
 
 def looks(plan: Plan) -> int:
@@ -160,24 +169,52 @@ def looks(plan: Plan) -> int:
     return (FOLDS + 1) * -(-plan.steps // plan.every)
 
 
-def tried(base: Base, adapted: Adapted) -> Measured:
-    """The self-test of the adapted bundle, as a board runs it.
+def tried(base: Base, adapted: Adapted) -> tuple[Adapted, Measured]:
+    """The adaptation that passes the self-test, as a board runs it: less of it if the whole harms.
+
+    Args:
+        base: the bundle before.
+        adapted: what was learnt.
+
+    Returns:
+        The adaptation, or a part of it, and the self-test with that.
 
     Raises:
-        NoGainError: it understands the self-test worse than chance explains, as a board would
+        NoGainError: even a part makes the self-test worse than chance explains, as a board would
             find too; the overlay would be dropped there.
     """
-    with tempfile.TemporaryDirectory(prefix="adapted-") as folder:
-        write_adapted(base.bundle, Path(folder), base.places, adapted.integers)
-        after = selftest.run(load_bundle(Path(folder)), base.bundle)
-    more, allowed = worse_by(after, base.before)
-    if more > allowed:
-        raise NoGainError(
-            f"Others would suffer: the self-test has {after.errors} word errors instead of"
-            f" {base.before.errors} of {after.words}. Hold the weights more firmly (--hold), or"
-            " record more sentences."
-        )
-    return after
+    worst = None
+    for part in _PARTS:
+        found = adapted if part == 1.0 else part_of(base, adapted, part)
+        with tempfile.TemporaryDirectory(prefix="adapted-") as folder:
+            write_adapted(base.bundle, Path(folder), base.places, found.integers)
+            after = selftest.run(load_bundle(Path(folder)), base.bundle)
+        more, allowed = worse_by(after, base.before)
+        if more <= allowed:
+            return found, after
+        worst = worst or after
+    assert worst is not None
+    raise NoGainError(
+        f"Others would suffer: the self-test has {worst.errors} word errors instead of"
+        f" {base.before.errors} of {worst.words}. Hold the weights more firmly (--hold), or"
+        " record more sentences."
+    )
+
+
+def part_of(base: Base, adapted: Adapted, part: float) -> Adapted:
+    """An adaptation that goes only a part of the way from the bundle.
+
+    Args:
+        base: the bundle before.
+        adapted: the whole way.
+        part: 0 is the bundle, 1 all of it.
+    """
+    model = copy.deepcopy(adapted.model)
+    with torch.no_grad():
+        for name, place in base.places.items():
+            weight = model.get_parameter(name)
+            weight.copy_(place.snap(torch.lerp(base.model.get_parameter(name), weight, part)))
+    return _result(base, adapted.choice, model, adapted.part * part)
 
 
 def report(adapted: Adapted, before: Measured, after: Measured) -> dict[str, Any]:
@@ -185,6 +222,7 @@ def report(adapted: Adapted, before: Measured, after: Measured) -> dict[str, Any
     choice = adapted.choice
     return {
         "steps": choice.steps,
+        "part": adapted.part,
         "changed_weights": adapted.changed,
         "weights": adapted.total,
         "held_out": {"before": asdict(choice.before), "after": asdict(choice.after)},

@@ -130,7 +130,11 @@ def _adapt(args: argparse.Namespace) -> dict[str, Any]:
                         on_look=lambda: progress.advance(task))  # fmt: skip
         progress.update(task, completed=looks(plan))
     _print_choice(adapted)
-    before, after = base.before, tried(base, adapted)
+    adapted, after = tried(base, adapted)
+    before = base.before
+    print(f"changed     {adapted.changed} of {adapted.total} weights")
+    if adapted.part < 1.0:
+        print(f"kept        {adapted.part:.0%} of it, so that the self-test does not suffer")
     print(f"self-test   {before.errors} -> {after.errors} word errors of {before.words}")
     _write_overlay(base, adapted, args.out)
     if args.out_bundle is not None:
@@ -146,7 +150,6 @@ def _print_choice(adapted: Adapted) -> None:
         f" {before.words.length}, characters {before.characters.rate:.1%} ->"
         f" {after.characters.rate:.1%}, after {adapted.choice.steps} steps"
     )
-    print(f"changed     {adapted.changed} of {adapted.total} weights")
 
 
 def _write_overlay(base: Base, adapted: Adapted, out: Path) -> None:
@@ -195,10 +198,10 @@ def _people(measured: list[Any]) -> Any:
         pairs = ((one.before, one.after), (one.board_before, one.board_after))
         errors = [f"{total(b).errors} -> {total(a).errors}" for b, a in pairs]
         learnt = f"{one.learnt}, {one.seconds:.0f} s"
-        rows.append((one.speaker, learnt, str(one.steps), str(one.changed),
+        rows.append((one.speaker, learnt, str(one.steps), f"{one.part:.1f}", str(one.changed),
                      *errors, str(total(one.before).length)))  # fmt: skip
-    return _table(("speaker", "learnt from", "steps", "weights changed", "even clips, greedily",
-                   "as the board", "words"), rows)  # fmt: skip
+    return _table(("speaker", "learnt from", "steps", "part", "weights changed",
+                   "even clips, greedily", "as the board", "words"), rows)  # fmt: skip
 
 
 def _summary(summary: dict[str, Any]) -> Any:

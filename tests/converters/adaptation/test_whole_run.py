@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from agent.bundle.manifest import load_bundle
 from agent.update import selftest
@@ -71,11 +74,28 @@ def test_too_few_recordings_are_refused(base: Base) -> None:
         adapt(base, person(PERSONS_KEY, 2), Plan())
 
 
-def test_what_harms_others_is_refused(base: Base) -> None:
-    # The person would be understood; the joiner of everybody else is turned upside down.
+def joiner_times(base: Base, factor: float) -> Adapted:
+    """An adaptation that has done nothing but multiply the joiner's weights."""
+    model, name = copy.deepcopy(base.model), "joiner.output.weight"
+    with torch.no_grad():
+        weight = model.get_parameter(name)
+        weight.copy_(base.places[name].snap(factor * weight))
     choice = decide(heard(base.model, person(PERSONS_KEY)), {})
-    integers = integers_of(base.model, base.places)
-    integers["joiner.output.weight"] = -integers["joiner.output.weight"]
-    adapted = Adapted(choice, base.model, integers, changed=0, total=1)
+    return Adapted(choice, model, integers_of(model, base.places), changed=1, total=1)
+
+
+def test_what_harms_others_is_refused(base: Base) -> None:
     with pytest.raises(NoGainError, match="Others would suffer: the self-test has"):
-        tried(base, adapted)
+        tried(base, joiner_times(base, -1000.0))
+
+
+def test_less_is_kept_if_the_whole_harms_others(base: Base) -> None:
+    found, after = tried(base, joiner_times(base, -0.3))
+    assert found.part in (0.7, 0.4)
+    assert after.errors <= base.before.errors + 1
+    # What is kept lies between the bundle's weights and those learnt.
+    name = "joiner.output.weight"
+    before = integers_of(base.model, base.places)[name].astype(float)
+    np.testing.assert_allclose(
+        found.integers[name], (1.0 - 1.3 * found.part) * before, atol=1.01
+    )
