@@ -9,6 +9,8 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+# Test processes side by side; 1 is easier to read when something fails.
+TEST_JOBS ?= 2
 
 # On x86-64 the plain torch wheel brings gigabytes of CUDA, so the CPU build is asked for by its
 # local version. It is looked for in the package indexes that pip is configured with, then in
@@ -70,7 +72,7 @@ test: test-agent test-runtimes test-converters
 test-agent: check-agent
 	@if $(AGENT_ENV)/bin/python -c 'import torch' 2>/dev/null; then \
 	  echo 'error: torch is installed in $(AGENT_ENV); remove that folder and try again'; exit 1; fi
-	$(AGENT_ENV)/bin/python -m pytest -m 'not slow and not hil' $(PYTEST_ARGS) $(AGENT_TESTS)
+	$(AGENT_ENV)/bin/python -m pytest -n $(TEST_JOBS) -m 'not slow and not hil' $(PYTEST_ARGS) $(AGENT_TESTS)
 
 # The older runtime exists up to Python 3.11; a newer interpreter has only one runtime to test.
 test-runtimes: agent-packages
@@ -80,7 +82,7 @@ test-runtimes: agent-packages
 	else echo 'tflite-runtime has no wheel for this Python: its tests are left out'; fi
 
 test-converters: check-converters
-	$(CONVERTERS_ENV)/bin/python -m pytest -m 'not slow and not hil' $(PYTEST_ARGS) $(CONVERTERS_TESTS)
+	$(CONVERTERS_ENV)/bin/python -m pytest -n $(TEST_JOBS) -m 'not slow and not hil' $(PYTEST_ARGS) $(CONVERTERS_TESTS)
 
 # pytest answers 5 where a folder has no slow test: that is no failure.
 test-slow: $(AGENT_ENV)/.voice-agent-stamp $(CONVERTERS_ENV)/.voice-agent-stamp
