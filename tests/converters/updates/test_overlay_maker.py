@@ -126,7 +126,7 @@ def test_an_own_change_of_one_release_goes_over_the_next(
     assert report.size < 10_000
     apply_overlay(out.read_bytes(), second, tmp_path / "both")
     both = load_bundle(tmp_path / "both")
-    assert both.manifest.release == load_bundle(second).manifest.release == 2
+    assert both.manifest.release == load_bundle(second).manifest.release
     old, own, new, made = (
         np.frombuffer((folder / "encoder_slow.tflite").read_bytes(), np.int8).astype(np.int16)
         for folder in (first, mine, second, tmp_path / "both")
