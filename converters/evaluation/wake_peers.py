@@ -8,6 +8,7 @@ knows a few words only; for another one it takes part in nothing but the measure
 
 from __future__ import annotations
 
+import abc
 import importlib
 import importlib.util
 import time
@@ -25,7 +26,7 @@ _REFRACTORY_S = 1.5
 """As long as ours, so that one word said once counts once for everybody."""
 
 
-class _Peer:
+class _Peer(abc.ABC):
     """What both have in common: from probabilities to events, and the time it takes."""
 
     def __init__(self, name: str, word: str, threshold: float) -> None:
@@ -34,11 +35,13 @@ class _Peer:
         self.threshold = threshold
         self.cpu_s = self.audio_s = 0.0
 
+    @abc.abstractmethod
     def _reset(self) -> None:
-        raise NotImplementedError
+        """Goes back to the state after construction."""
 
+    @abc.abstractmethod
     def _probabilities(self, block: NDArray[np.int16]) -> Iterator[float]:
-        raise NotImplementedError
+        """The engine's probabilities after a block int16 [640], none or several."""
 
     def play(self, stream: Scene) -> Heard:
         """Plays a stream after a reset, in blocks of 40 ms as a microphone delivers them."""
