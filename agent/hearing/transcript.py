@@ -1,7 +1,7 @@
 """From emitted tokens to text, words with times, and probabilities that mean something.
 
 * A word's `posterior` is the product of the probabilities of its letters, each given the path so
-  far: the probability that the whole word is emitted where greedy decoding has emitted it.
+  far, in the frame in which the decoder first thought of it: how well it alone fits the sound.
 * The `confidence` of an utterance is the geometric mean of the probabilities of its letters, so
   that long and short commands can be compared.
 * A hypothesis's `posterior` is its share of the probability of all entries of the n-best list,
