@@ -5,7 +5,9 @@ was made before it, in whichever process. Kinds:
 
 * `command`: training sentences by training speakers;
 * `dev`, `test`: the held-out voice of that split, four cells in turn: template or free text, seen
-  or held-out names;
+  or held-out names; the names of the seen cells are those that a sentence happens to hold;
+* `cells`: the voice and the sentences of the test in the same four cells, each with a name in every
+  sentence, so that the cells differ in nothing but the names;
 * `wake`: even indices hold the wake phrase (alone, before a command after a gap, or run together
   with it), odd ones hold hard negatives of it.
 """
@@ -37,8 +39,9 @@ Version 3 has three times as many pseudo-speakers, fewer of them espeak's, and k
 _SEEDED_SINCE = 3
 """Raised instead when texts or speakers change as well."""
 
-Kind = Literal["command", "dev", "test", "wake"]
-KINDS: tuple[Kind, ...] = ("command", "dev", "test", "wake")
+Kind = Literal["command", "dev", "test", "cells", "wake"]
+KINDS: tuple[Kind, ...] = ("command", "dev", "test", "cells", "wake")
+_SPLITS: Mapping[Kind, Split] = {"command": "train", "dev": "dev", "test": "test", "cells": "test"}
 CELLS = ("template-seen", "template-held", "free-seen", "free-held")
 _QUESTION_WORDS = frozenset(
     "what what's how who who's when where why which is are am do does did will can could".split()
@@ -61,7 +64,7 @@ class Recipe:
         """A recipe with the parts that its kind fixes filled in."""
         if kind == "wake":
             return cls(kind, seed, phrase, split)
-        return cls(kind, seed, "", "train" if kind == "command" else kind)
+        return cls(kind, seed, "", _SPLITS[kind])
 
     def definition(self, engines: Mapping[str, str]) -> dict[str, object]:
         """Everything the audio depends on, as JSON can hold it."""
@@ -121,8 +124,9 @@ def plan(recipe: Recipe, index: int) -> UtterancePlan:
     else:
         cell = CELLS[index % len(CELLS)]
         generator = TextGenerator(
-            seed, recipe.split, held_names=cell.endswith("held"), free=cell.startswith("free")
-        )
+            seed, recipe.split, held_names=cell.endswith("held"), free=cell.startswith("free"),
+            named=recipe.kind == "cells",
+        )  # fmt: skip
         sentence = generator.sentence()
     return _plan_sentence(sentence, cell, rng, speaker)
 

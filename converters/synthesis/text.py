@@ -49,19 +49,25 @@ class TextGenerator:
         held_names: Use the names held out for `split` instead of those of training, and give only
             sentences that hold at least one. Training has no such names.
         free: None mixes templates and free text; True or False gives only the one kind.
+        named: Give only sentences that hold a name, whichever names are used.
 
     Raises:
         ValueError: Held-out names are asked for in the training split.
     """
 
     def __init__(
-        self, seed: int, split: Split, held_names: bool = False, free: bool | None = None
+        self,
+        seed: int,
+        split: Split,
+        held_names: bool = False,
+        free: bool | None = None,
+        named: bool = False,
     ) -> None:
         if held_names and split == "train":
             raise ValueError("Training text has no held-out names.")
         self._rng = random.Random(seed)
         self._split = split
-        self._held_names = held_names
+        self._named = named or held_names
         self._free = free
         self._filler = SlotFiller(self._rng, name_lists(split if held_names else "train"))
         self._intents = grammar().intents
@@ -72,7 +78,7 @@ class TextGenerator:
         """The next sentence of the split."""
         for _ in range(_ATTEMPTS):
             drawn = self._draw()
-            if drawn.names or not self._held_names:
+            if drawn.names or not self._named:
                 # Sentences without slots are common property: see `holdout.py`.
                 home = sentence_split(drawn.text) if drawn.slots else "train"
                 if home == self._split:
