@@ -55,23 +55,37 @@ def read_manifest(
         language: drops other languages.
         longest_s: drops longer recordings.
     """
-    root = manifest.parent.parent
-    for line in manifest.read_text().splitlines():
-        record = json.loads(line)
+    for record in _usable(manifest, splits, training, language):
         text = record.get("text") or record.get("text_auto")
-        if not text or record["split"] not in splits or (record.get("language") != language):
-            continue
-        if training and record.get("use") != "train_ok":
-            continue
-        if not SHORTEST_S <= record["seconds"] <= longest_s:
+        if not text or not SHORTEST_S <= record["seconds"] <= longest_s:
             continue
         yield Utterance(
-            path=root / record["path"],
+            path=manifest.parent.parent / record["path"],
             text=normalise(text),
             speaker=record.get("speaker") or manifest.stem,
             seconds=record["seconds"],
             label=record.get("label"),
         )
+
+
+def untranscribed(
+    manifest: Path, *, splits: set[str], training: bool, language: str = "en"
+) -> Iterator[Path]:
+    """Recordings of a manifest that nobody has written down; arguments as `read_manifest`."""
+    for record in _usable(manifest, splits, training, language):
+        if not (record.get("text") or record.get("text_auto")):
+            yield manifest.parent.parent / record["path"]
+
+
+def _usable(
+    manifest: Path, splits: set[str], training: bool, language: str
+) -> Iterator[dict[str, Any]]:
+    for line in manifest.read_text().splitlines():
+        record = json.loads(line)
+        if record["split"] not in splits or record.get("language") != language:
+            continue
+        if not training or record.get("use") == "train_ok":
+            yield record
 
 
 def read_audio(path: Path) -> NDArray[np.int16]:

@@ -20,7 +20,8 @@ import numpy as np
 
 from agent.errors import VoiceAgentError
 from converters.asr.augment import WaveformRecipe
-from converters.asr.corpora import LONGEST_S, read_audio, read_manifest
+from converters.asr.corpora import LONGEST_S, read_audio
+from converters.asr.real_speech import sources as real_sources
 from converters.asr.shards import Source, write_shard
 from converters.corpora.index import Index
 from converters.corpora.reading import sources as corpus_sources
@@ -31,8 +32,6 @@ SPAN = 2000
 PAUSE_S = 20.0
 """Between two looks at pools that may still be growing."""
 
-REAL_SETS = ("cmd_picovoice_coffee", "speech_en_transcribed", "digits_fsdd", "wake_picovoice",
-             "wake_precise", "speech_librispeech", "kw_custom_shawnhymel")  # fmt: skip
 NOISE_SETS = ("noise_music", "aed_esc10")
 
 GENTLE = WaveformRecipe(speed=(0.9, 1.1), warp_share=0.0, room_share=0.0, band_share=0.0)
@@ -63,13 +62,7 @@ class Plan:
 
 def _real_sources(plan: Plan, wanted: Callable[[str], bool]) -> Iterator[Source]:
     assert plan.real is not None
-    for name in REAL_SETS:
-        manifest = plan.real / "manifests" / f"{name}.jsonl"
-        if not manifest.exists():
-            continue
-        for utterance in read_manifest(manifest, splits={"train"}, training=True):
-            if wanted(utterance.text):
-                yield Source(read_audio(utterance.path), utterance.text)
+    return real_sources(plan.real, plan.folder / "real.jsonl", wanted)
 
 
 def _noise_sources(real: Path) -> Iterator[Source]:
@@ -116,12 +109,12 @@ def prepare(plan: Plan, worker: int = 0, workers: int = 1) -> int:
         RecordingError: most recordings of a portion of a corpus cannot be read.
     """
     made = 0
-    for name, kind, sources, recipe, seed in _tasks(plan):
+    for name, kind, utterances, recipe, seed in _tasks(plan):
         if zlib.crc32(f"{kind}/{name}".encode()) % workers != worker:
             continue
         folder = plan.folder / kind
         if not (folder / f"{name}.json").exists():
-            write_shard(folder, name, sources, recipe, seed)
+            write_shard(folder, name, utterances, recipe, seed)
             made += 1
     return made
 
