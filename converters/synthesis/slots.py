@@ -34,7 +34,7 @@ class SlotFiller:
         self.used_names: list[str] = []
         self._made: dict[str, Callable[[], str]] = {
             "first": self.first, "last": self.last, "contact": self.contact, "artist": self.artist,
-            "title": self.title, "word": self.word, "drink": self.drink,
+            "title": self.title, "word": self.word, "drink": self.drink, "a_drink": self.a_drink,
             "clock": lambda: spoken.clock(rng), "number": self.number, "digits": self.digits,
             "date": self.date, "letters": self.letters, "radio": self.radio,
             "oven": lambda: spoken.number(rng.randrange(200, 475, 25)),
@@ -118,14 +118,17 @@ class SlotFiller:
         parts = [
             self.slot(part)
             for part, share in (
-                ("drink_size", 0.55),
-                ("drink_warmth", 0.2),
-                ("drink_strength", 0.12),
+                ("drink_size", 0.45),
+                ("drink_strength", 0.1),
                 ("drink_roast", 0.35),
-                ("drink_shots", 0.25),
+                ("drink_shots", 0.35),
             )
             if chance() < share
         ]
+        # People say these in any order, and last whether it is to be hot.
+        rng.shuffle(parts)
+        if chance() < 0.2:
+            parts.append(self.slot("drink_warmth"))
         parts.append(self.slot("drink_kind"))
         extras = []
         if chance() < 0.45:
@@ -143,6 +146,16 @@ class SlotFiller:
         if chance() < 0.08:
             order += f" in a {self.slot('drink_cup')}"
         return order
+
+    def a_drink(self) -> str:
+        """An order and how many: mostly "a" or "an", else "one" or nothing."""
+        order = self.drink()
+        kind = self._rng.random()
+        if kind < 0.15:
+            return f"one {order}"
+        if kind < 0.25:
+            return order
+        return f"an {order}" if order[0] in "aeiou" else f"a {order}"
 
     def number(self) -> str:
         """A number, small ones more often."""
