@@ -1,7 +1,7 @@
 """A model bundle on disk: loaded with every file checked, written by the exporter.
 
     bundle = load_bundle(factory_bundle())
-    model = Model(bundle.path("encoder_slow"))
+    model = load_model(bundle, bundle.file("encoder_slow"))
 
 A bundle is whole or refused: sizes and SHA-256 sums of all files are compared with the manifest
 before anything is run from it. The dataclasses of the manifest are in `agent.bundle.schema`.
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent import __version__
+from agent.bundle.packed import inflate, is_packed
 from agent.bundle.schema import (
     LARGEST_FILE,
     LARGEST_MANIFEST,
@@ -81,14 +82,22 @@ class Bundle:
     manifest: Manifest
 
     def path(self, role: str) -> Path:
-        """The file of a role.
+        """The file of a role; see `agent.bundle.loading` for models, which may be packed.
+
+        Raises:
+            BundleFileError: The bundle has no such file.
+        """
+        return self.directory / self.file(role)
+
+    def file(self, role: str) -> str:
+        """The path of a role's file, relative to the bundle.
 
         Raises:
             BundleFileError: The bundle has no such file.
         """
         for entry in self.manifest.files:
             if entry.role == role and (self.directory / entry.path).is_file():
-                return self.directory / entry.path
+                return entry.path
         raise BundleFileError(
             f"The bundle {self.directory} has no file of the role {role!r}; choose another bundle."
         )
@@ -185,9 +194,10 @@ def write_manifest(
 ) -> Manifest:
     """Writes `manifest.json` for the files that lie in a directory.
 
-    Every file below the directory becomes an entry, with its size, its SHA-256 and a role that
-    follows from its path: `wake/*` is `wake`, `selftest/*` is `selftest`, the well-known names have
-    their own, and everything else is `other`. The same files always give the same manifest, if
+    Every file below the directory becomes an entry, with its size, its SHA-256 (of a packed model
+    also that of what it inflates to) and a role that follows from its path: `wake/*` is `wake`,
+    `selftest/*` is `selftest`, the well-known names have their own, and everything else is `other`.
+    The same files always give the same manifest, if
     `SOURCE_DATE_EPOCH` says when it was made; without it that is now.
 
     Args:
@@ -224,7 +234,12 @@ def write_manifest(
         role = (roles or {}).get(relative) or _role(relative)
         files.append(
             FileEntry(
-                path=relative, role=role, bytes=size, sha256=digest, optional=relative in optional
+                path=relative,
+                role=role,
+                bytes=size,
+                sha256=digest,
+                unpacked_sha256=_unpacked_digest(path),
+                optional=relative in optional,
             )
         )
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
@@ -297,6 +312,14 @@ def _digest(path: Path) -> tuple[int, str]:
             f"{path} cannot be read ({error.strerror}); restore the bundle."
         ) from error
     return size, digest.hexdigest()
+
+
+def _unpacked_digest(path: Path) -> str | None:
+    """SHA-256 of what a packed file inflates to; None for any other file."""
+    with path.open("rb") as stream:
+        if not is_packed(stream.read(_CHUNK)):
+            return None
+    return hashlib.sha256(inflate(path.read_bytes(), str(path))).hexdigest()
 
 
 def _role(path: str) -> str:

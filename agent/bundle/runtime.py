@@ -63,7 +63,7 @@ class Model:
         self, source: Path | bytes, *, backend: str | None = None, name: str | None = None
     ) -> None:
         self.name = name or (source.name if isinstance(source, Path) else "model")
-        content = _read(source) if isinstance(source, Path) else source
+        content = read_model_file(source) if isinstance(source, Path) else source
         if content[4:8] != _MAGIC:
             raise BundleFileError(f"{self.name} is not a .tflite file; restore it from its bundle.")
         self.backend, interpreter_class = _interpreter_class(backend)
@@ -230,7 +230,12 @@ def _interpreter_class(backend: str | None) -> tuple[str, Any]:
     )
 
 
-def _read(path: Path) -> bytes:
+def read_model_file(path: Path) -> bytes:
+    """A file of at most `LARGEST_MODEL` bytes.
+
+    Raises:
+        BundleFileError: It cannot be read, or is larger.
+    """
     try:
         with path.open("rb") as stream:
             content = stream.read(LARGEST_MODEL + 1)

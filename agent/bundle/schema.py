@@ -87,8 +87,10 @@ class LayoutEntry:
 
     file: str
     tensor: str
+    """Its name; `/4` behind it says that its integers have four bits. An overlay that was made
+    for eight does not fit then: its steps would be far too long."""
     offset: int = field(metadata=_NUMBER)
-    """First byte of the matrix, int8 [rows, cols]."""
+    """First byte of the matrix, int8 [rows, cols]. Of a packed file: once it is inflated."""
     rows: int = field(metadata={"minimum": 1})
     cols: int = field(metadata={"minimum": 1})
     scale_offset: int = field(metadata=_NUMBER)

@@ -84,6 +84,9 @@ def listed_matrices(manifest: Manifest) -> Layout:
 def read_layout(directory: Path) -> Layout:
     """The matrices that a bundle's manifest lists; none if it has no manifest that is understood.
 
+    Those of packed files are left out: they are not found at their offsets, and a diff replaces
+    such a file as a whole.
+
     Raises:
         OSError: The manifest cannot be read.
     """
@@ -92,9 +95,11 @@ def read_layout(directory: Path) -> Layout:
         return {}
     try:
         with path.open("rb") as stream:
-            return listed_matrices(parse_manifest(stream.read(LARGEST_MANIFEST + 1)))
+            manifest = parse_manifest(stream.read(LARGEST_MANIFEST + 1))
     except ManifestError:
         return {}
+    packed = {entry.path for entry in manifest.files if entry.unpacked_sha256 is not None}
+    return {path: m for path, m in listed_matrices(manifest).items() if path not in packed}
 
 
 def open_base(directory: Path, digest: str) -> Base:

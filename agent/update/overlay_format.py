@@ -15,13 +15,14 @@ where a bundle's int8 matrices lie, which stays the same as long as the architec
                          manifest lists, by file and offset; a hashed layer moves all of them
 
 A weight becomes clip(weight + change, -128, 127), and that is all: an overlay brings no bytes
-along. Row scales, biases and tokens belong to the release. A scale of one release put under the
-integers of another would change every weight of the row and not only those that the owner meant,
-so whoever makes an overlay keeps them as they are. It names no file either, so that nothing can be
-written anywhere but over the bytes of a matrix.
+along. A packed file is inflated first and stays so in the result. Row scales, biases and tokens
+belong to the release. A scale of one release put under the integers of another would change every
+weight of the row and not only those that the owner meant, so whoever makes an overlay keeps them as
+they are. It names no file either, so that nothing can be written anywhere but over the bytes of a
+matrix.
 
 As with diffs, every input that is not a whole overlay gives a `DiffError`; time is linear in the
-bytes of the bundle and memory is bounded by one block of changes.
+bytes of the bundle and memory is bounded by one model file and one block of changes.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import io
 import os
 import shutil
 import stat
@@ -38,8 +40,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from agent.bundle.manifest import MANIFEST, load_bundle
-from agent.bundle.schema import Manifest, manifest_bytes
+from agent.bundle.loading import model_content
+from agent.bundle.manifest import MANIFEST, Bundle, load_bundle
+from agent.bundle.schema import FileEntry, Manifest, manifest_bytes
 from agent.errors import (
     BaseMismatchError,
     DiffLimitError,
@@ -121,19 +124,17 @@ def apply_overlay(content: bytes, base: Path, result: Path) -> str:
         DiffStorageError: A file cannot be read or written; its cause is the `OSError`.
         BundleError: The release is not whole.
     """
-    manifest = load_bundle(base).manifest
+    bundle = load_bundle(base)
+    manifest = bundle.manifest
     reader = _read_head(content, manifest)
     layout = listed_matrices(manifest)
     shapes = [matrix[1:] for path in sorted(layout) for matrix in layout[path]]
     try:
         with _naming_damage():
             changes = WeightChanges(reader, RowMap(shapes))
-            changed = _write_files(base, result, layout, changes)
+            changed = _write_files(bundle, result, layout, changes)
             changes.finish()
-        files = tuple(
-            dataclasses.replace(entry, sha256=changed.get(entry.path, entry.sha256))
-            for entry in manifest.files
-        )
+        files = tuple(changed.get(entry.path, entry) for entry in manifest.files)
         (result / MANIFEST).write_bytes(manifest_bytes(dataclasses.replace(manifest, files=files)))
     except OSError as error:
         raise DiffStorageError(
@@ -178,28 +179,34 @@ def _naming_damage() -> Iterator[None]:
 
 
 def _write_files(
-    base: Path, result: Path, layout: Mapping[str, Sequence[Matrix]], changes: WeightChanges
-) -> dict[str, str]:
-    """Writes all files but the manifest; SHA-256 of those with matrices, by path."""
-    digests = {}
+    base: Bundle, result: Path, layout: Mapping[str, Sequence[Matrix]], changes: WeightChanges
+) -> dict[str, FileEntry]:
+    """Writes all files but the manifest; new entries of those with matrices, by path."""
+    entries = {}
     result.mkdir(parents=True)
     # In the order of the paths, because that is the order of the changes.
-    for path in sorted(bundle_paths(base)):
+    for path in sorted(bundle_paths(base.directory)):
         if path == MANIFEST:
             continue
         (result / path).parent.mkdir(parents=True, exist_ok=True)
-        if path in layout:
-            with (base / path).open("rb") as source, (result / path).open("xb") as target:
-                digests[path] = _write_changed(source, target, layout[path], changes)
+        entry = base.manifest.find(path)
+        if path in layout and entry is not None:
+            with (result / path).open("xb") as target:
+                content = model_content(base, path)
+                sha256 = _write_changed(content, target, layout[path], changes)
+            # What was packed is not packed again.
+            entries[path] = dataclasses.replace(
+                entry, bytes=len(content), sha256=sha256, unpacked_sha256=None
+            )
         else:
-            shutil.copyfile(base / path, result / path)
-    return digests
+            shutil.copyfile(base.directory / path, result / path)
+    return entries
 
 
 def _write_changed(
-    source: BinaryIO, target: BinaryIO, matrices: Sequence[Matrix], changes: WeightChanges
+    file: bytes, target: BinaryIO, matrices: Sequence[Matrix], changes: WeightChanges
 ) -> str:
-    digest = hashlib.sha256()
+    digest, source = hashlib.sha256(), io.BytesIO(file)
 
     def go_on(end: int, *, weights: bool) -> None:
         while (length := min(CHUNK, end - source.tell())) > 0:
@@ -216,5 +223,5 @@ def _write_changed(
     for matrix in matrices:
         go_on(matrix.offset, weights=False)
         go_on(matrix.end, weights=True)
-    go_on(os.fstat(source.fileno()).st_size, weights=False)
+    go_on(len(file), weights=False)
     return digest.hexdigest()

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.bundle.loading import model_content
 from agent.bundle.manifest import MANIFEST, Bundle
-from agent.bundle.schema import manifest_bytes
+from agent.bundle.schema import FileEntry, manifest_bytes
 from converters.adaptation.grid import Place
 
 
@@ -35,20 +36,24 @@ def write_adapted(
         if (base.directory / entry.path).exists():
             (directory / entry.path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(base.directory / entry.path, directory / entry.path)
-    for file in {place.file for place in places.values()}:
-        content = bytearray((directory / file).read_bytes())
+    changed = {place.file for place in places.values()}
+    for file in changed:
+        content = bytearray(model_content(base, file))
         for name, place in places.items():
             if place.file == file:
                 values = np.ascontiguousarray(integers[name]).tobytes()
                 content[place.offset : place.offset + len(values)] = values
         (directory / file).write_bytes(content)
     files = tuple(
-        dataclasses.replace(
-            entry, sha256=hashlib.sha256((directory / entry.path).read_bytes()).hexdigest()
-        )
-        if (directory / entry.path).exists()
-        else entry
+        _as_written(entry, directory / entry.path) if entry.path in changed else entry
         for entry in base.manifest.files
     )
     manifest = dataclasses.replace(base.manifest, files=files)
     (directory / MANIFEST).write_bytes(manifest_bytes(manifest))
+
+
+def _as_written(entry: FileEntry, path: Path) -> FileEntry:
+    """The entry of a file as it lies there now; what was packed is not packed again."""
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    return dataclasses.replace(entry, bytes=len(content), sha256=digest, unpacked_sha256=None)

@@ -29,6 +29,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--beam", type=int, default=24,
         help="readings that the decoder follows; 1: the best label in every frame (default: "
              "%(default)s)")
+    add("--bits", type=int, choices=(8, 4), default=8,
+        help="of the LSTM layers' weights; 4 implies --packed, and is best trained for with "
+             "`train-asr --bits 4` (default: %(default)s)")
+    add("--packed", action="store_true",
+        help="store the models packed; the agent inflates them when it loads them")
     add("--selftest", type=Path, action="append", required=True, metavar="POOL",
         help="pool by voices never trained on, to pick the self-test from (may be repeated)")
     add("--selftest-count", type=int, default=48, help="clips to pick (default: %(default)s)")
@@ -45,17 +50,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Writes the bundle; returns the exit status."""
     from agent.bundle.manifest import DecoderEntry, ProvenanceEntry, load_bundle
-    from converters.asr.checkpoint import as_arrays, load_recogniser
+    from converters.asr.checkpoint import as_arrays, load_recogniser, trained_scales
     from converters.export.bundle import LICENCES, SelftestPlan, assemble
+    from converters.export.quantise import four_bits
 
     if not (args.asr / "checkpoint.pt").exists():
         print(f"error: {args.asr} holds no checkpoint.pt; run train-asr first", file=sys.stderr)
         return 2
+    weights = as_arrays(load_recogniser(args.asr))
+    if args.bits == 4:
+        weights = four_bits(weights, trained_scales(args.asr) or None)
     definitions = [json.loads((pool / "pool.json").read_text()) for pool in args.pool]
     voices = sorted({engine for pool in definitions for engine in pool.get("engines", {})})
     manifest = assemble(
         args.out,
-        weights=as_arrays(load_recogniser(args.asr)),
+        weights=weights,
         wake=args.wake,
         language=args.language,
         decoder=DecoderEntry(
@@ -72,6 +81,7 @@ def main(args: argparse.Namespace) -> int:
             voices=tuple(voices),
             licences=LICENCES,
         ),
+        packed=args.packed or args.bits == 4,
         demo=(Path(args.demo[0]), [int(i) for i in args.demo[1:]]) if args.demo else None,
     )
     load_bundle(args.out)

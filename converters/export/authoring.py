@@ -210,10 +210,23 @@ class GraphAuthor:
     # -- layers ----------------------------------------------------------------------------
 
     def linear(
-        self, name: str, x: Tensor, weight: NDArray[Any], bias: NDArray[Any] | None = None
+        self,
+        name: str,
+        x: Tensor,
+        weight: NDArray[Any],
+        bias: NDArray[Any] | None = None,
+        scales: NDArray[np.float32] | None = None,
     ) -> Tensor:
-        """x W^T + b with int8 rows: x [n, in], weight float [out, in], bias float [out]."""
-        integers, scales = quantise_rows(weight)
+        """x W^T + b with int8 rows.
+
+        Args:
+            name: of the layer.
+            x: [n, in].
+            weight: float [out, in].
+            bias: float [out].
+            scales: float32 [out], of weights that lie on a grid; see `quantise_rows`.
+        """
+        integers, scales = quantise_rows(weight, scales)
         matrix = self.constant(f"{name}.weight", integers)
         quantisation = schema.QuantizationParametersT()
         quantisation.scale, quantisation.zeroPoint = np.ones(1, np.float32), np.zeros(1, np.int64)

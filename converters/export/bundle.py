@@ -28,6 +28,8 @@ from agent.bundle.manifest import (
 from agent.hearing.features import SAMPLE_RATE
 from converters.asr.text import token_lines
 from converters.export.graph_reader import read_constants
+from converters.export.packing import pack_models
+from converters.export.quantise import LARGEST
 from converters.export.recogniser import (
     Weights,
     encoder_file,
@@ -65,7 +67,8 @@ def write_models(weights: Weights, directory: Path, *, beam: int = 1) -> list[La
     """Writes the recogniser's graphs and tokens; returns where their int8 matrices lie.
 
     Args:
-        weights: of the recogniser.
+        weights: of the recogniser, as `converters.export.quantise.four_bits` leaves them if its
+            LSTM layers shall have four bits.
         directory: where to.
         beam: how many readings the decoder will follow.
     """
@@ -93,8 +96,10 @@ def layout(path: Path, name: str) -> list[LayoutEntry]:
         if constant.values.dtype == "int8" and tensor.endswith(".weight"):
             rows, cols = constant.values.shape
             scale = constants[tensor.removesuffix("weight") + "scale"]
+            few = int(np.abs(constant.values.astype(np.int16)).max()) <= LARGEST[4]
             entries.append(LayoutEntry(
-                file=name, tensor=tensor, offset=constant.offset, rows=rows, cols=cols,
+                file=name, tensor=f"{tensor}/4" if few else tensor, offset=constant.offset,
+                rows=rows, cols=cols,
                 scale_offset=scale.offset,
             ))  # fmt: skip
     return sorted(entries, key=lambda entry: entry.offset)
@@ -179,6 +184,7 @@ def assemble(
     decoder: DecoderEntry | None = None,
     language: Path | None = None,
     demo: tuple[Path, Sequence[int]] | None = None,
+    packed: bool = False,
 ) -> Manifest:
     """Writes a whole bundle.
 
@@ -193,6 +199,7 @@ def assemble(
         decoder: how wide to search, and how much the language model counts; greedy by default.
         language: the language model of labels; None: the bundle has none.
         demo: pool and indices of the utterances of demo.flac.
+        packed: store the model files packed, see `agent.bundle.packed`.
 
     Returns:
         The manifest that was written. Its limits for a trial come from the self-test, which is run.
@@ -206,6 +213,8 @@ def assemble(
         shutil.copyfile(language, directory / "language.npz")
     word = copy_wake_word(wake, directory)
     matrices += layout(directory / word.file, word.file)
+    if packed:
+        pack_models(directory, matrices)
     clips = write_selftest(selftest, word.phrase, directory)
     if demo is not None:
         write_demo(*demo, directory / "demo.flac")

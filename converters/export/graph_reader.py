@@ -9,6 +9,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from agent.bundle.packed import plain
+
 _DTYPES: dict[int, np.dtype[Any]] = {
     schema.TensorType.FLOAT32: np.dtype("<f4"),
     schema.TensorType.INT32: np.dtype("<i4"),
@@ -28,12 +30,15 @@ def read_constants(path: Path) -> dict[str, Constant]:
     """All constants of a file's only graph, by tensor name.
 
     Args:
-        path: a .tflite file that `GraphAuthor` wrote.
+        path: a .tflite file that `GraphAuthor` wrote, packed or not.
 
     Returns:
-        Name to values and their place in the file; temporaries are left out.
+        Name to values and their place in the inflated file; temporaries are left out.
+
+    Raises:
+        BundleFileError: It is packed and damaged.
     """
-    content = path.read_bytes()
+    content = plain(path.read_bytes(), str(path))
     model = schema.Model.GetRootAs(content, 0)
     graph = model.Subgraphs(0)
     constants = {}

@@ -11,7 +11,9 @@ from agent.hearing.features import FRAME_DIM, HOPS_PER_FRAME, MELS
 from converters.export.authoring import GraphAuthor, Tensor
 
 Weights = dict[str, NDArray[Any]]
-"""A `converters.asr.model.Recogniser` state as arrays, by parameter name."""
+"""A `converters.asr.model.Recogniser` state as arrays, by parameter name.
+
+Matrices of four bits bring their scales along: `converters.export.quantise.four_bits`."""
 
 LAYER_NORM_EPSILON = 1e-5
 QUIETEST_LEVEL, LEVEL_DECAY, PRIOR_FRAMES = -8.0, 0.02, 25.0
@@ -20,7 +22,7 @@ QUIETEST_LEVEL, LEVEL_DECAY, PRIOR_FRAMES = -8.0, 0.02, 25.0
 
 def layer_count(weights: Weights) -> int:
     """How many LSTM layers the encoder has."""
-    return sum(1 for name in weights if name.startswith("encoder.cells.") and "weight_ih" in name)
+    return sum(1 for n in weights if n.startswith("encoder.cells.") and n.endswith("weight_ih_l0"))
 
 
 def encoder_file(weights: Weights) -> bytes:
@@ -114,8 +116,12 @@ def _lstm(
         return np.concatenate([i, f, o, g])
 
     bias = gates("bias_ih_l0") + gates("bias_hh_l0")
-    heard = graph.linear(f"lstm{layer}.x", x, gates("weight_ih_l0"), bias)
-    kept = graph.linear(f"lstm{layer}.h", h, gates("weight_hh_l0"))
+
+    def scales(name: str) -> NDArray[Any] | None:
+        return gates(f"{name}.scales") if f"{prefix}{name}.scales" in weights else None
+
+    heard = graph.linear(f"lstm{layer}.x", x, gates("weight_ih_l0"), bias, scales("weight_ih_l0"))
+    kept = graph.linear(f"lstm{layer}.h", h, gates("weight_hh_l0"), scales=scales("weight_hh_l0"))
     total = graph.add(heard, kept)
     sigmoids = graph.sigmoid(graph.slice(f"lstm{layer}.ifo", total, [0, 0], [1, 3 * n]))
     candidate = graph.tanh(graph.slice(f"lstm{layer}.g", total, [0, 3 * n], [1, n]))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from agent.bundle.packed import is_packed
 from agent.update.diff_base import MOST_COLUMNS, Matrix
 from converters.export.graph_reader import read_constants
 
@@ -22,9 +23,10 @@ def find_matrices(path: Path) -> tuple[Matrix, ...]:
 
     Returns:
         Matrices that do not overlap: the first dimension gives the rows, the others the columns;
-        vectors are cut into rows. Empty if it is not a model file, or not one that is understood.
+        vectors are cut into rows. Empty if it is not a model file, not one that is understood, or
+        packed: a diff then treats it as any other file.
     """
-    if path.suffix != ".tflite":
+    if path.suffix != ".tflite" or is_packed(path.read_bytes()):
         return ()
     try:
         constants = read_constants(path)
