@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from agent.bundle.loading import load_model
 from agent.bundle.manifest import Bundle
 from agent.bundle.runtime import Model
 from agent.config import Config
@@ -63,10 +64,10 @@ class Pipeline:
     def __init__(self, bundle: Bundle, config: Config, *, wake: bool = True) -> None:
         manifest = bundle.manifest
         vocabulary = Vocabulary(bundle.tokens())
-        self.encoder = Encoder(Model(bundle.path("encoder_slow")))
+        self.encoder = Encoder(load_model(bundle, bundle.file("encoder_slow")))
         joint = Joint(
-            Model(bundle.path("predictor")),
-            Model(bundle.path("joiner")),
+            load_model(bundle, bundle.file("predictor")),
+            load_model(bundle, bundle.file("joiner")),
             blank=manifest.tokens.blank,
         )
         if joint.labels != len(vocabulary) or joint.dim != self.encoder.dim:
@@ -215,6 +216,6 @@ def load_wake_words(bundle: Bundle, config: Config) -> list[WakeWord]:
             f"The bundle {bundle.directory} has no wake word; set wake.word_file, or use --no-wake."
         )
     return [
-        WakeWord(Model(bundle.directory / entry.file), wake_settings(entry, config.wake))
+        WakeWord(load_model(bundle, entry.file), wake_settings(entry, config.wake))
         for entry in bundle.manifest.wake
     ]
