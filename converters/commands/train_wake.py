@@ -2,7 +2,9 @@
 
     voice-converters train-wake --phrase "hey pepper" --out DIR
 
-needs nothing but the phrase: it makes the speech that it learns from. Pools that are there already,
+needs nothing but the phrase: it makes the speech that it learns from, and begins with what the
+bundled model knows of sounds. Hours of speech and features that serve any phrase are made once and
+kept in --cache. Pools that are there already,
 recordings with manifests, and folders of plain recordings are used where they are given:
 
     voice-converters train-wake --from hey_pepper.tflite --positives CALLS --negatives TV --out NEW
@@ -28,7 +30,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--phrase", help='the wake phrase (default: "computer", or that of --from)')
     add("--out", type=Path, required=True, metavar="DIR", help="model, report and checkpoint")
     add("--from", dest="start", type=Path, metavar="MODEL",
-        help="begin with the weights of this .tflite file, gently")  # fmt: skip
+        help="go on from this .tflite file; without it, a new word begins with what the bundled"
+        " one knows of sounds")  # fmt: skip
+    add("--from-scratch", action="store_true", help="begin with random weights")
     _configure_sound(parser.add_argument_group("what it hears"))
     _configure_training(parser.add_argument_group("how it learns"))
 
@@ -58,6 +62,11 @@ def _configure_sound(group: Any) -> None:
         help="folder with manifests/*.jsonl and recordings of all kinds",
     )
     add(
+        "--phrase-only",
+        action="store_true",
+        help="leave out those of --real that hold the phrase, to see what it is worth without",
+    )
+    add(
         "--pool",
         type=Path,
         action="append",
@@ -82,6 +91,15 @@ def _configure_sound(group: Any) -> None:
         help="pools of another seed or voice to choose by; without any, a part of the others",
     )
     add(
+        "--threshold-pool",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="more speech without the phrase, for the threshold alone; heard once, at the end, and"
+        " what was trained on is passed over",
+    )
+    add(
         "--words",
         type=int,
         default=9000,
@@ -95,15 +113,38 @@ def _configure_sound(group: Any) -> None:
         metavar="H",
         help="speech without the phrase, to make or to use of each pool (default: %(default)s)",
     )
+    add(
+        "--music",
+        type=int,
+        default=1200,
+        metavar="N",
+        help="pieces of music to make, 12 s each (default: %(default)s)",
+    )
     add("--jobs", type=int, default=2, help="processes that make speech (default: %(default)s)")
-    add("--cache", type=Path, metavar="DIR", help="where features are kept (default: OUT/cache)")
+    add(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="what serves any phrase: speech, features (default: .cache/wake, see the README)",
+    )
 
 
 def _configure_training(group: Any) -> None:
     add = group.add_argument
-    add("--minutes", type=float, help="time for training (default: 20, with --from 8)")
-    add("--steps", type=int, help="exact number of steps, in place of --minutes")
-    add("--channels", type=int, default=64, help="width of the network (default: %(default)s)")
+    add("--minutes", type=float, help="train for so long instead of a number of steps")
+    add(
+        "--steps",
+        type=int,
+        metavar="N",
+        help="(default: 1200; with --from the same word 2000, with --from-scratch 8000)",
+    )
+    add("--rate", type=float, help="peak learning rate (default: 0.002, 0.0006, 0.003 likewise)")
+    add(
+        "--channels",
+        type=int,
+        default=64,
+        help="width of the network, with --from-scratch (default: %(default)s)",
+    )
     add("--seed", type=int, default=1)
 
 

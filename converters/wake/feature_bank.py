@@ -162,7 +162,8 @@ def read_bank(folder: Path) -> list[Entry]:
             index = stored["index"]
         if len(index) == 0:
             continue
-        rows = np.memmap(path.with_suffix(".f16"), np.float16, "r").reshape(-1, MELS)
+        # "c": nobody writes, but PyTorch takes only what could be written, here into a copy.
+        rows = np.memmap(path.with_suffix(".f16"), np.float16, "c").reshape(-1, MELS)
         phones = np.memmap(path.with_suffix(".phones"), np.int8, "r")
         for item in index:
             first, hops = int(item["first"]), int(item["hops"])

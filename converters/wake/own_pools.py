@@ -1,11 +1,11 @@
 """The pools that a phrase alone needs, made where nobody brings any.
 
-    OUT/pools/words       the phrase alone and before commands, and what sounds like it
-    OUT/pools/speech      commands without the phrase
-    OUT/pools/words_dev   the phrase by a voice that is never trained on, to choose by
-    OUT/pools/speech_dev  that voice's commands, from which the threshold comes
+    words       the phrase alone and before commands, and what sounds like it
+    words_dev   the phrase by a voice that is never trained on, to choose by
+    speech      commands without the phrase
+    speech_dev  commands by the voice of words_dev, from which the threshold comes
 
-All of them go on where they were interrupted.
+The latter two serve any phrase, and are made once. All of them go on where they were interrupted.
 """
 
 from __future__ import annotations
@@ -38,13 +38,12 @@ class Order:
         return min(writer.next_index / (self.count or 1), 1.0)
 
 
-def orders(phrase: str, words: int, hours: float, seed: int) -> list[Order]:
-    """What a phrase needs.
+def orders(phrase: str, words: int, seed: int) -> list[Order]:
+    """What a phrase needs of its own.
 
     Args:
         phrase: the wake phrase.
         words: utterances with the phrase and with what sounds like it, half of each.
-        hours: speech without it to train on; a quarter of it is made to choose by.
         seed: of all texts and voices.
 
     Raises:
@@ -53,9 +52,15 @@ def orders(phrase: str, words: int, hours: float, seed: int) -> list[Order]:
     bare_phones(phrase)
     return [
         Order("words", Recipe.make("wake", seed, phrase, "train"), count=words),
-        Order("speech", Recipe.make("command", seed), hours=hours),
         Order("words_dev", Recipe.make("wake", seed, phrase, "dev"), count=max(20, words // 16)),
-        Order("speech_dev", Recipe.make("dev", seed), hours=hours / 4),
+    ]
+
+
+def shared_orders(hours: float, seed: int) -> list[Order]:
+    """What any phrase needs: hours of speech to train on, and a quarter of that to choose by."""
+    return [
+        Order(f"speech_{seed}", Recipe.make("command", seed), hours=hours),
+        Order(f"speech_dev_{seed}", Recipe.make("dev", seed), hours=hours / 4),
     ]
 
 
@@ -64,7 +69,7 @@ def make(
     folder: Path,
     jobs: int,
     counter: Callable[[str], Callable[[float], None]],
-) -> dict[str, Path]:
+) -> list[Path]:
     """Makes the pools that are not whole yet.
 
     Args:
@@ -74,13 +79,13 @@ def make(
         counter: called with a pool's name; what it gives is called with the share that is done.
 
     Returns:
-        Where each pool is, by its name.
+        Where each pool is, in the order of ``wanted``.
 
     Raises:
         SynthesisError: an engine is missing, or a folder holds another pool.
     """
     root = cache.cache_root()
-    found = {}
+    found = []
     for order in wanted:
         voices = Voices(root)
         try:
@@ -88,8 +93,8 @@ def make(
         finally:
             voices.close()
         count = counter(order.name)
-        found[order.name] = folder / order.name
-        with PoolWriter(found[order.name], definition) as writer:
+        found.append(folder / order.name)
+        with PoolWriter(found[-1], definition) as writer:
             count(order.done(writer))
             fill(
                 writer,

@@ -46,7 +46,7 @@ def says(phones: Sequence[str], phrase: Sequence[str]) -> bool:
 def _role(item: PoolItem, phrase: str, phones: Sequence[str]) -> Role:
     if item.phrase_end_s is not None:
         return Role.POSITIVE
-    if phrase.replace(" ", "") in item.text.lower().replace(" ", ""):
+    if phrase and phrase.replace(" ", "") in item.text.lower().replace(" ", ""):
         return Role.LEFT_OUT
     if phones and says([p for p in item.phones.split() if p != SILENCE], phones):
         return Role.LEFT_OUT
@@ -63,12 +63,23 @@ def _phones(phrase: str) -> tuple[str, ...]:
         return ()
 
 
+def left_out_of_pool(folder: Path, phrase: str) -> list[str]:
+    """The texts of a pool that are neither the phrase nor certainly something else.
+
+    Raises:
+        PoolError: there is no pool, or it is damaged.
+    """
+    phones = _phones(phrase)
+    items = load_pool(folder).items
+    return [item.text for item in items if _role(item, phrase, phones) is Role.LEFT_OUT]
+
+
 def pool_utterances(folder: Path, phrase: str, hours: float = float("inf")) -> Iterator[Utterance]:
     """The utterances of a pool that serve a wake phrase.
 
     Args:
         folder: the pool.
-        phrase: the wake phrase.
+        phrase: the wake phrase; may be empty.
         hours: stop after so much, so that a pool that grows gives the same utterances again.
 
     Raises:

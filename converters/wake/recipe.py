@@ -22,14 +22,15 @@ _MOST_COPIES = 60
 _COPY_BUDGET = {
     # (role, real): utterances that the copies should add up to
     (Role.POSITIVE, True): 5000,
-    (Role.POSITIVE, False): 12000,
+    (Role.POSITIVE, False): 10000,
     (Role.CONFUSABLE, True): 4000,
-    (Role.CONFUSABLE, False): 12000,
-    (Role.WORD, True): 9000,
+    (Role.CONFUSABLE, False): 6000,
+    (Role.WORD, True): 6000,
     (Role.WORD, False): 6000,
-    (Role.SPEECH, True): 5000,
+    (Role.SPEECH, True): 3000,
     (Role.SPEECH, False): 16000,
     (Role.NOISE, True): 800,
+    (Role.NOISE, False): 1200,
 }
 _HELD_BACK = 12
 """Without pools of other seeds, one synthetic utterance in so many chooses instead of training."""

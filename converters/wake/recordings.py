@@ -8,6 +8,8 @@ A data folder holds ``manifests/<corpus>.jsonl``, one recording per line with ``
 - text that holds its letters anywhere else ("Computerspiel") leaves the clip out: it is neither;
 - everything else is a negative, and recordings without speech also serve as noise.
 
+Without a phrase, all speech is negative: what serves any phrase is planned so.
+
 Only ``train_ok`` recordings of the train split may shape weights; ``eval_only`` ones are never
 in it, whatever their split says.
 """
@@ -74,10 +76,10 @@ def role_of(entry: dict[str, Any], corpus: str, phrase: str) -> Role:
         return Role.NOISE
     phrase = " ".join(phrase.lower().split())
     spoken = spoken_text(entry)
-    variants = spoken.split(" / ")
+    variants = spoken.split(" / ") if phrase else []
     if any(text == phrase or text.endswith(" " + phrase) for text in variants):
         return Role.POSITIVE
-    if phrase.replace(" ", "") in spoken.replace(" ", ""):
+    if phrase and phrase.replace(" ", "") in spoken.replace(" ", ""):
         return Role.LEFT_OUT
     return Role.WORD if float(entry["seconds"]) < 2.5 else Role.SPEECH
 
@@ -94,7 +96,7 @@ def read_manifests(data: Path, phrase: str) -> Iterator[Recording]:
 
     Args:
         data: folder that holds ``manifests/*.jsonl``.
-        phrase: the wake phrase that decides the roles.
+        phrase: the wake phrase that decides the roles; may be empty.
 
     Raises:
         UnreadableAudioError: the folder holds no manifests.

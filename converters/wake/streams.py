@@ -24,6 +24,7 @@ from converters.wake.feature_bank import Entry
 from converters.wake.mixing import (
     NEPERS_PER_DB,
     SILENCE,
+    as_float,
     coloured_floor,
     fit_length,
     mix,
@@ -48,6 +49,8 @@ class Mixture:
     """Share of items that are the wake word."""
     confusable: float = 0.1
     word: float = 0.1
+    noise: float = 0.06
+    """Noise or music in place of a voice: what the network hears of it else lies under speech."""
     """The rest is running speech."""
     real: float = 0.35
     """Share of real wake words, where both kinds exist."""
@@ -101,7 +104,7 @@ def _tempo(rng: np.random.Generator) -> float:
 
 
 def _cut(entry: Entry, first: int, last: int, word_end: float | None = None) -> _Item:
-    hops = entry.hops[first:last].astype(np.float32)
+    hops = as_float(entry.hops[first:last])
     if entry.phones is None:
         return _Item(hops, np.full(len(hops), UNKNOWN, np.int8), word_end)
     return _Item(hops, np.asarray(entry.phones[first:last]), word_end)
@@ -156,7 +159,7 @@ class StreamMaker:
         elif kind < 0.7:
             first, last = end - int(length * rng.uniform(0.3, 0.5)), end + int(rng.integers(30))
         else:
-            backwards = entry.hops[start:end][::-1].astype(np.float32)
+            backwards = as_float(entry.hops[start:end][::-1])
             return _Item(backwards, np.full(len(backwards), UNKNOWN, np.int8))
         return _cut(entry, first, max(last, first + 1))
 
@@ -164,8 +167,9 @@ class StreamMaker:
         entry = self._entry(role, rng)
         return _cut(entry, 0, len(entry.hops))
 
-    def _speech(self, rng: np.random.Generator) -> _Item:
-        entry = self._entry(Role.SPEECH, rng)
+    def _some(self, role: Role, rng: np.random.Generator) -> _Item:
+        """A few seconds of something long."""
+        entry = self._entry(role, rng)
         length = min(len(entry.hops), int(rng.uniform(60, 500)))
         first = int(rng.integers(len(entry.hops) - length + 1))
         return _cut(entry, first, first + length)
@@ -186,9 +190,13 @@ class StreamMaker:
             if self._has(Role.CONFUSABLE) and rng.random() < 0.6:
                 return self._whole(Role.CONFUSABLE, rng)
             return self._fragment(rng)
-        if choice < mixture.confusable + mixture.word and self._has(Role.WORD):
+        choice -= mixture.confusable
+        if choice < mixture.word and self._has(Role.WORD):
             return self._whole(Role.WORD, rng)
-        return self._speech(rng)
+        choice -= mixture.word
+        if choice < mixture.noise and self._has(Role.NOISE):
+            return self._some(Role.NOISE, rng)
+        return self._some(Role.SPEECH, rng)
 
     # -- streams ---------------------------------------------------------------------------
 
@@ -223,19 +231,41 @@ class StreamMaker:
         """Noise, music, other people or a hiss at the level of the voices."""
         length = self._mixture.frames * HOPS_PER_FRAME
         choice = rng.random()
-        if choice < 0.6 and self._has(Role.NOISE):
-            return fit_length(self._entry(Role.NOISE, rng).hops, length, rng)
+        if choice < 0.65 and self._has(Role.NOISE):
+            return self._noise(length, rng)
         if choice < 0.8:
             babble = fit_length(self._whole(Role.SPEECH, rng).hops, length, rng)
             return mix(babble, fit_length(self._whole(Role.SPEECH, rng).hops, length, rng))
         return coloured_floor(length, 0.0, rng.uniform(-30.0, 5.0), rng)
 
+    def _noise(self, length: int, rng: np.random.Generator) -> Hops:
+        """A recording of noise or music, faster or slower, higher or lower, and filtered.
+
+        Recorded noise is an hour or so: as it is, it would be learnt by heart.
+        """
+        hops = self._entry(Role.NOISE, rng).hops
+        if rng.random() < 0.7:
+            stretch = float(np.exp(rng.normal(0.0, 0.2)))
+            part = fit_length(hops, int(length / stretch) + 2, rng)
+            part = warped(part, stretch, rng.uniform(0.85, 1.15), rng.uniform(-4.0, 4.0))[:length]
+        else:
+            part = fit_length(hops, length, rng)
+        if len(part) < length:
+            part = fit_length(part, length, rng)
+        return part + random_filter(rng) if rng.random() < 0.5 else part
+
+    def _ratio_db(self, rng: np.random.Generator) -> float:
+        """Voices over background: seldom far apart, often close, where a word is hard to hear."""
+        choice = rng.random()
+        if choice < 0.45:
+            return float(rng.uniform(-3.0, 10.0))
+        return float(rng.uniform(0.0, 25.0) if choice < 0.85 else rng.uniform(25.0, 45.0))
+
     def _stream(self, phones: Labels, rng: np.random.Generator) -> tuple[Hops, list[float]]:
         voices, ends = self._voices(phones, rng)
         level_db = rng.uniform(-38.0, 15.0)
-        if rng.random() < 0.8:
-            ratio_db = rng.uniform(-3.0, 25.0) if rng.random() < 0.8 else rng.uniform(25.0, 45.0)
-            stream = mix(voices, self._background(rng) - ratio_db * NEPERS_PER_DB)
+        if rng.random() < 0.85:
+            stream = mix(voices, self._background(rng) - self._ratio_db(rng) * NEPERS_PER_DB)
         else:
             stream = voices
         stream += level_db * NEPERS_PER_DB

@@ -122,6 +122,7 @@ class Trainer:
         seed: of the weights and of every batch.
         checkpoint: file that the state is kept in; picked up if it is there.
         start: a .tflite file of the same shape to begin with.
+        same_word: it was made for the same word, so that its last layer is good, too.
     """
 
     def __init__(
@@ -136,6 +137,7 @@ class Trainer:
         checkpoint: Path | None = None,
         rule: Rule | None = None,
         start: Path | None = None,
+        same_word: bool = True,
     ) -> None:
         self._entries, self._tuning = entries, tuning
         self._schedule, self._seed, self._checkpoint = schedule, seed, checkpoint
@@ -147,7 +149,7 @@ class Trainer:
         hops = typical.reshape(-1, MELS)
         self.model.set_feature_statistics(hops.mean(0), hops.std(0) + 1e-3)
         if start is not None:
-            load_file(self.model, start, typical)
+            load_file(self.model, start, typical, head=same_word)
         self.average = copy.deepcopy(self.model)
         self.best = copy.deepcopy(self.model)
         self.best_merit = -1.0

@@ -27,6 +27,9 @@ from converters.wake.scenes import CLEAN, ROOM, Condition, Scene, in_noise, scen
 from converters.wake.utterances import Samples, Utterance
 
 CONDITIONS = (CLEAN, in_noise(5.0), in_noise(0.0), ROOM)
+_DRAWS = 3
+"""How often a real positive is set into noise and rooms: dev speakers are few, and one draw of the
+noise for each decides less than several."""
 _BATCH_FRAMES = 40_000
 _APART = {Role.POSITIVE, Role.CONFUSABLE}
 """Roles that are no everyday sound."""
@@ -77,7 +80,9 @@ class TuningSet:
         for done, utterance in enumerate(utterances):
             positive = utterance.role is Role.POSITIVE
             for condition in CONDITIONS if positive else (CLEAN,):
-                self._add(utterance, condition, noises, seed)
+                draws = _DRAWS if utterance.real and condition is not CLEAN else 1
+                for draw in range(draws):
+                    self._add(utterance, condition, noises, seed + 1000 * draw)
             progress(done + 1, len(utterances))
 
     def _add(

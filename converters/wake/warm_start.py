@@ -35,13 +35,14 @@ def config_of(path: Path) -> WakeConfig:
     return WakeConfig(channels=constants["stem.weight"].values.shape[0])
 
 
-def load_file(model: WakeModel, path: Path, frames: Tensor) -> None:
+def load_file(model: WakeModel, path: Path, frames: Tensor, *, head: bool = True) -> None:
     """Sets a network to what a file holds.
 
     Args:
         model: its feature statistics are set; everything else is overwritten.
         path: the .tflite file; of the same shape, see `config_of`.
         frames: float32 [streams, frames, 256], typical sound of the training to come.
+        head: also the last layer; without it, what the file knows of sounds serves another word.
     """
     constants = _constants(path)
     with torch.no_grad():
@@ -52,9 +53,10 @@ def load_file(model: WakeModel, path: Path, frames: Tensor) -> None:
             assert isinstance(block, Block)
             _set(block.time, *_layer(constants, f"{number}.time"))
             _set(block.mix, *_layer(constants, f"{number}.mix"))
-        weight, bias = _layer(constants, "head")
-        model.head.weight.copy_(weight)
-        model.head.bias.copy_(bias)
+        if head:
+            weight, bias = _layer(constants, "head")
+            model.head.weight.copy_(weight)
+            model.head.bias.copy_(bias)
         _calibrate(model, frames)
 
 

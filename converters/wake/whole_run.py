@@ -11,28 +11,27 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+import firmware_models
+from agent.bundle.manifest import load_bundle
 from agent.bundle.runtime import Model
 from agent.hearing.wake_word import own_word
+from converters import cache
 from converters.wake import own_pools
+from converters.wake.banks import Sources, build_banks
 from converters.wake.detection import Rule
 from converters.wake.export import wake_tflite
-from converters.wake.feature_bank import Entry, bank_folder, build_bank, read_bank
+from converters.wake.feature_bank import Entry
 from converters.wake.folders import folder_utterances, kept_back
 from converters.wake.judging import judge
 from converters.wake.model import WakeConfig
+from converters.wake.music import music_utterances
 from converters.wake.pools import pool_utterances
-from converters.wake.recipe import (
-    Material,
-    augmenter_with_rooms,
-    gather,
-    plan_bank,
-    word_length_frames,
-)
-from converters.wake.recordings import Recording, read_manifests
+from converters.wake.recipe import Material, augmenter_with_rooms, gather, word_length_frames
+from converters.wake.recordings import Recording, Role, read_manifests
 from converters.wake.report import draw_curves, markdown, reason, wake_entry, write_json
 from converters.wake.streams import Mixture
 from converters.wake.training import Progress, Schedule, Trainer
@@ -40,10 +39,35 @@ from converters.wake.tuning_set import TuningSet
 from converters.wake.utterances import Utterance
 from converters.wake.warm_start import config_of
 
+_TUNING_MUSIC, _FURTHER_MUSIC = 20, 2
+"""For so many pieces of music to train on, there is one to choose by, one for the threshold."""
+_TUNING_SEED = 1 << 20
 _TIMING_STEPS = 40
-_MINUTES, _MINUTES_FROM = 20.0, 8.0
-_RATE_FROM = 6e-4
-"""Peak learning rate from a trained file: a fifth of what untrained weights get."""
+_STEPS, _STEPS_OTHER, _STEPS_SAME = 8000, 1200, 2000
+"""From nothing; from the model of another word; on from that of the same."""
+_RATE_OTHER, _RATE_SAME = 2e-3, 6e-4
+"""Peak learning rates for the latter two."""
+
+
+def start_of(args: argparse.Namespace) -> tuple[Path | None, str]:
+    """The file to begin with, if any, and the phrase that it knows."""
+    if args.start is not None:
+        return args.start, own_word(args.start).phrase
+    if args.from_scratch:
+        return None, ""
+    bundle = firmware_models.factory_bundle()
+    entry = load_bundle(bundle).manifest.wake[0]
+    return bundle / entry.file, entry.phrase
+
+
+def schedule_for(steps: int, *, fresh: bool, same: bool, rate: float | None) -> Schedule:
+    """How fast to go, from nothing, on with the same word, or over to another."""
+    if fresh:
+        return Schedule(steps, peak_rate=rate or Schedule.peak_rate)
+    evaluations = max(6, steps // 500)
+    if same:
+        return Schedule(steps, peak_rate=rate or _RATE_SAME, mine_from=0.0, evaluations=evaluations)
+    return Schedule(steps, peak_rate=rate or _RATE_OTHER, warm_up=100, evaluations=evaluations)
 
 
 class Screen(Protocol):
@@ -66,98 +90,143 @@ class WholeRun:
 
     def __init__(self, args: argparse.Namespace, screen: Screen) -> None:
         self._args, self._screen = args, screen
-        start = args.start
-        default = "computer" if start is None else own_word(start).phrase
+        self._start, self._known = start_of(args)
+        default = "computer" if args.start is None else self._known
         self._phrase = " ".join((args.phrase or default).lower().split())
         self._name = self._phrase.replace(" ", "_")
         self._out: Path = args.out
+        self._shared: Path = args.cache or cache.cache_root() / "wake"
 
     def run(self) -> dict[str, Any]:
         """Everything; returns the report."""
         self._out.mkdir(parents=True, exist_ok=True)
-        args = self._args
-        recordings = list(read_manifests(args.real, self._phrase)) if args.real else []
-        material = self._material(recordings)
-        entries = self._bank(material, recordings)
-        tuning = TuningSet(material.tuning, args.seed, self._counter("tuning set"))
+        words, sources, choosing = self._pools()
+        recordings = self._recordings()
+        material = self._material(recordings, words, sources, choosing)
+        entries = build_banks(
+            material.training,
+            sources,
+            augmenter_with_rooms(recordings),
+            self._shared,
+            self._out / "cache",
+            self._counter,
+        )
+        further = self._further(material)
+        tuning = TuningSet(material.tuning, self._args.seed, self._counter("tuning set"))
         trainer = self._trainer(entries, tuning)
         self._train(trainer)
-        return self._finish(trainer, entries, tuning)
+        return self._finish(trainer, entries, tuning, further)
 
     # -- sound -----------------------------------------------------------------------------
 
-    def _material(self, recordings: list[Recording]) -> Material:
+    def _recordings(self) -> list[Recording]:
         args = self._args
-        words, speech, choosing = self._pools()
+        recordings = list(read_manifests(args.real, self._phrase)) if args.real else []
+        if args.phrase_only:
+            recordings = [r for r in recordings if r.role is not Role.POSITIVE]
+        return recordings
+
+    def _pools(self) -> tuple[list[Path], Sources, list[Path]]:
+        """Pools of wake words, what serves any phrase, and pools to choose by.
+
+        What is not given is made, unless nothing is to be made.
+        """
+        args = self._args
+        words, speech, choosing = args.pool, args.negatives_pool, args.tuning_pool
+        makes = args.words > 0
+
+        def make(wanted: list[own_pools.Order], folder: Path) -> list[Path]:
+            return own_pools.make(
+                wanted,
+                folder,
+                args.jobs,
+                lambda name: lambda done: self._screen.show(f"speech: {name}", done),
+            )
+
+        if makes and not words:
+            words, *own = make(
+                own_pools.orders(self._phrase, args.words, args.seed), self._out / "pools"
+            )
+            words, choosing = [words], [*choosing, *own]
+        if makes and not speech:
+            orders = own_pools.shared_orders(args.negatives_hours, args.seed)
+            made, dev = make(orders, self._shared)
+            speech, choosing = [made], [*choosing, dev]
+        sources = Sources(args.real, speech, args.negatives_hours, args.music, args.seed)
+        return words, sources, choosing
+
+    def _material(
+        self,
+        recordings: list[Recording],
+        words: list[Path],
+        sources: Sources,
+        choosing: list[Path],
+    ) -> Material:
+        args = self._args
         pools = [u for folder in words for u in pool_utterances(folder, self._phrase)]
-        for folder in speech:
-            pools += pool_utterances(folder, self._phrase, args.negatives_hours)
+        for folder in sources.speech:
+            pools += pool_utterances(folder, self._phrase, sources.hours)
         tuning = [u for folder in choosing for u in pool_utterances(folder, self._phrase)]
         material = gather(recordings, pools, tuning)
         own, chosen_by = kept_back(_folders(args.positives, positive=True))
         own += _folders(args.negatives, positive=False)
+        own += music_utterances(sources.music, args.seed)
+        chosen_by += music_utterances(sources.music // _TUNING_MUSIC, args.seed + _TUNING_SEED)
         return Material(material.training + own, material.tuning + chosen_by)
 
-    def _pools(self) -> tuple[list[Path], list[Path], list[Path]]:
-        """Folders of wake words, of other speech, and to choose by; made where none are given."""
+    def _further(self, material: Material) -> list[Utterance]:
+        """What only the threshold rests on: speech and music that nothing else has seen."""
         args = self._args
-        if args.pool or args.negatives_pool or args.words == 0:
-            return args.pool, args.negatives_pool, args.tuning_pool
-        wanted = own_pools.orders(self._phrase, args.words, args.negatives_hours, args.seed)
-
-        def counter(name: str) -> Callable[[float], None]:
-            return lambda done: self._screen.show(f"speech: {name}", done)
-
-        made = own_pools.make(wanted, self._out / "pools", args.jobs, counter)
-        return [made["words"]], [made["speech"]], [made["words_dev"], made["speech_dev"]]
-
-    def _bank(self, material: Material, recordings: list[Recording]) -> list[Entry]:
-        args = self._args
-        plan = plan_bank(material.training)
-        augmenter = augmenter_with_rooms(recordings)
-        entries = []
-        # Two banks: when a pool grows, the recordings' features are still good.
-        for name, real in (("recordings", True), ("synthesis", False)):
-            part = [planned for planned in plan if planned.utterance.real is real]
-            folder = bank_folder(args.cache or self._out / "cache", part, args.seed)
-            build_bank(folder, part, augmenter, args.seed, self._counter(f"features: {name}"))
-            entries += read_bank(folder)
-        return entries
+        known = {u.key for u in material.training + material.tuning}
+        speech = [
+            u
+            for folder in args.threshold_pool
+            for u in pool_utterances(folder, self._phrase)
+            if u.role is Role.SPEECH and u.key not in known
+        ]
+        music = args.music // _FURTHER_MUSIC
+        return speech + music_utterances(music, args.seed + 2 * _TUNING_SEED)
 
     # -- training --------------------------------------------------------------------------
 
     def _trainer(self, entries: list[Entry], tuning: TuningSet) -> Trainer:
         """A new or resumed trainer; minutes become steps by timing a few of them once."""
-        args = self._args
-        config = WakeConfig(args.channels) if args.start is None else config_of(args.start)
+        args, start = self._args, self._start
+        config = WakeConfig(args.channels) if start is None else config_of(start)
+        same = self._known == self._phrase
 
         def make(steps: int, checkpoint: Path | None) -> Trainer:
             return Trainer(
                 entries=entries,
                 tuning=tuning,
                 config=config,
-                schedule=Schedule(steps)
-                if args.start is None
-                else Schedule(steps, peak_rate=_RATE_FROM, mine_from=0.0, evaluations=6),
+                schedule=schedule_for(steps, fresh=start is None, same=same, rate=args.rate),
                 mixture=Mixture(),
                 seed=args.seed,
                 checkpoint=checkpoint,
-                start=args.start,
+                start=start,
+                same_word=same,
             )
 
         steps = args.steps
-        length = self._out / "steps.json"
-        if steps is None and length.exists():
-            steps = int(json.loads(length.read_text(encoding="utf-8"))["steps"])
+        if steps is None and args.minutes is not None:
+            steps = self._timed(args.minutes, make)
         if steps is None:
-            minutes = args.minutes or (_MINUTES if args.start is None else _MINUTES_FROM)
-            trial = make(10**6, None)
-            trial.run(until=8)
-            began = time.monotonic()
-            trial.run(until=8 + _TIMING_STEPS)
-            steps = max(100, int(minutes * 60 * _TIMING_STEPS / (time.monotonic() - began)))
-            length.write_text(json.dumps({"steps": steps, "minutes": minutes}), encoding="utf-8")
+            steps = _STEPS if start is None else _STEPS_SAME if same else _STEPS_OTHER
         return make(steps, self._out / "checkpoint.pt")
+
+    def _timed(self, minutes: float, make: Callable[[int, Path | None], Trainer]) -> int:
+        """Steps that fit into minutes, timed once and kept, so that a run can be resumed."""
+        length = self._out / "steps.json"
+        if length.exists():
+            return int(json.loads(length.read_text(encoding="utf-8"))["steps"])
+        trial = make(10**6, None)
+        trial.run(until=8)
+        began = time.monotonic()
+        trial.run(until=8 + _TIMING_STEPS)
+        steps = max(100, int(minutes * 60 * _TIMING_STEPS / (time.monotonic() - began)))
+        length.write_text(json.dumps({"steps": steps, "minutes": minutes}), encoding="utf-8")
+        return steps
 
     def _train(self, trainer: Trainer) -> None:
         shown: object = None
@@ -182,10 +251,16 @@ class WholeRun:
 
     # -- what is left ----------------------------------------------------------------------
 
-    def _finish(self, trainer: Trainer, entries: list[Entry], tuning: TuningSet) -> dict[str, Any]:
+    def _finish(
+        self,
+        trainer: Trainer,
+        entries: list[Entry],
+        tuning: TuningSet,
+        further: list[Utterance],
+    ) -> dict[str, Any]:
         file = self._out / f"{self._name}.tflite"
         file.write_bytes(wake_tflite(trainer.best, self._phrase))
-        judged = judge(Model(file), tuning, Rule(0.5))
+        judged = judge(Model(file), tuning, Rule(0.5), self._counted(further))
         entry = wake_entry(self._phrase, f"wake/{file.name}", judged, word_length_frames(entries))
         curves = judged.figures.pop("curves")
         report = {
@@ -203,6 +278,12 @@ class WholeRun:
         title = f'"{self._phrase}"'
         draw_curves(self._out / "report.png", curves, judged.rule.threshold, title)
         return report
+
+    def _counted(self, utterances: list[Utterance]) -> Iterator[Utterance]:
+        count = self._counter("threshold")
+        for done, utterance in enumerate(utterances):
+            yield utterance
+            count(done + 1, len(utterances))
 
     def _counter(self, name: str) -> Callable[[int, int], None]:
         return lambda done, of: self._screen.show(name, done / max(of, 1))

@@ -55,7 +55,9 @@ def trained(data, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
     args = parsed(
         train_wake, "--phrase", "beep", "--real", data, "--out", out, "--steps", 60,
-        "--channels", 16, "--words", 0,
+        "--cache", out / "shared",
+        "--channels", 16, "--words", 0, "--music", 0,
+        "--from-scratch",
     )  # fmt: skip
     assert train_wake.main(args) == 0
     return out
@@ -79,7 +81,9 @@ def test_repeating_the_command_trains_nothing_and_writes_the_same_file(trained, 
     before = (trained / "beep.tflite").read_bytes()
     args = parsed(
         train_wake, "--phrase", "beep", "--real", data, "--out", trained, "--steps", 60,
-        "--channels", 16, "--words", 0,
+        "--cache", trained / "shared",
+        "--channels", 16, "--words", 0, "--music", 0,
+        "--from-scratch",
     )  # fmt: skip
     assert train_wake.main(args) == 0
     assert (trained / "beep.tflite").read_bytes() == before
@@ -127,6 +131,7 @@ def test_own_recordings_alone_go_on_from_a_file(trained, tmp_path):
     args = parsed(
         train_wake, "--from", trained / "beep.tflite", "--positives", tmp_path / "calls",
         "--negatives", tmp_path / "television", "--out", out, "--steps", 20, "--words", 0,
+        "--music", 40, "--cache", tmp_path / "shared",
     )  # fmt: skip
     assert train_wake.main(args) == 0
     entry = json.loads((out / "wake.json").read_text())
