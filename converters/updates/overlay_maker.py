@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from agent.bundle.loading import model_content
 from agent.bundle.manifest import Bundle, load_bundle
 from agent.errors import DiffError, DiffStorageError
 from agent.update.diff_base import Matrix, listed_matrices
@@ -66,7 +67,7 @@ def make_overlay(base: Path, new: Path, out: Path) -> OverlayReport:
     with tempfile.TemporaryDirectory(prefix="overlay-") as folder:
         apply_overlay(content, base, Path(folder) / "result")
         for path in matrices:
-            if (Path(folder) / "result" / path).read_bytes() != (new / path).read_bytes():
+            if (Path(folder) / "result" / path).read_bytes() != model_content(after, path):
                 raise DiffError(f"The overlay does not make {path} as it is in {new}.")
     _write(out, content)
     return OverlayReport(len(content), len(changes.cells), weights.total, layout)
@@ -79,10 +80,9 @@ def _heard_with(bundle: Bundle) -> set[str]:
 def _collect(
     weights: Weights, before: Bundle, after: Bundle, path: str, matrices: Sequence[Matrix]
 ) -> None:
-    files = [bundle.directory / path for bundle in (before, after)]
-    if not all(file.is_file() for file in files):
+    if not all((bundle.directory / path).is_file() for bundle in (before, after)):
         raise DiffError(f"Only one of the bundles has {path}; an overlay changes weights alone.")
-    old, new = (np.frombuffer(file.read_bytes(), np.int8) for file in files)
+    old, new = (np.frombuffer(model_content(b, path), np.int8) for b in (before, after))
     if len(old) != len(new):
         raise DiffError(f"{path} is longer in one bundle; an overlay changes weights alone.")
     same = old == new
