@@ -29,6 +29,7 @@ COMMANDS = (
     _Command("adapt", "let a bundle learn one person's voice"),
     _Command("export", "turn trained weights into a model bundle"),
     _Command("evaluate", "measure a bundle on synthetic and real speech"),
+    _Command("curves", "draw how trainings went, and what real speech was worth"),
     _Command("diff", "make the diff from one bundle to another, or measure diffs"),
     _Command("apply", "apply a diff to a bundle, as a board does"),
     _Command("keys", "make, list and replace the keys that sign releases"),

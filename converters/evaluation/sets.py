@@ -1,8 +1,12 @@
-"""The recordings that a recogniser is measured on."""
+"""The recordings that a recogniser is measured on.
+
+Whatever a corpus writes passes through `converters.asr.text.normalise`, as in training.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,22 +23,31 @@ LEAD_S, TAIL_S = 0.3, 0.6
 """Pauses of faint noise around every clip: what is recognised in them counts as an error."""
 _LONGEST_S = 60.0
 
+Samples = NDArray[np.int16]
+
+
+def between_pauses(samples: Samples) -> Samples:
+    """A clip between two pauses of faint noise, the same for every model."""
+    rng = np.random.default_rng(0)
+    lead = rng.normal(0.0, 4.0, int(LEAD_S * SAMPLE_RATE)).astype(np.int16)
+    tail = rng.normal(0.0, 4.0, int(TAIL_S * SAMPLE_RATE)).astype(np.int16)
+    return np.concatenate([lead, samples, tail])
+
 
 @dataclass(frozen=True)
 class Item:
     """One recording and what should be understood of it."""
 
-    samples: NDArray[np.int16]
+    samples: Samples
     text: str
     speaker: str
     slots: Mapping[str, str] = field(default_factory=dict)
+    staging: Callable[[Samples], Samples] = between_pauses
+    """What happens to the recording on its way to the microphone."""
 
-    def padded(self) -> NDArray[np.int16]:
-        """The clip between two pauses of faint noise; the same for every model."""
-        rng = np.random.default_rng(0)
-        lead = rng.normal(0.0, 4.0, int(LEAD_S * SAMPLE_RATE)).astype(np.int16)
-        tail = rng.normal(0.0, 4.0, int(TAIL_S * SAMPLE_RATE)).astype(np.int16)
-        return np.concatenate([lead, self.samples, tail])
+    def padded(self) -> Samples:
+        """What the microphone hears: the clip and a pause on either side."""
+        return self.staging(self.samples)
 
 
 @dataclass(frozen=True)
@@ -45,29 +58,41 @@ class EvaluationSet:
     items: list[Item]
     note: str = ""
     """What to tell about it, such as what was left out."""
+    real: bool = False
+    """Spoken by people."""
+    everyday: bool = False
+    """Commands of a household. The headline figure, the ratio of real to synthetic errors and what
+    is heard in noise are about these."""
+
+    def first(self, count: int) -> EvaluationSet:
+        """The same, shortened to so many recordings."""
+        return EvaluationSet(self.name, self.items[:count], self.note, self.real, self.everyday)
 
 
 _OPEN_SLOTS = ("title", "artist", "word", "letters")
 """Slots that any words may fill, besides those with people's names."""
+_PLAIN = "commands"
 
 
 def _set_name(item: PoolItem) -> str:
     """The cell of an item; commands are told apart by whether they hold open vocabulary."""
     form, names = item.cell.split("-")
+    if item.kind == "cells":
+        return f"cell {'commands' if form == 'template' else 'free text'}, {names} names"
     if form != "template":
         return f"free text, {names} names" if item.names else "free text, no names"
     if item.names:
         return f"commands with {names} names"
     if any(slot.startswith(_OPEN_SLOTS) for slot in item.slots):
         return "commands with titles and words"
-    return "commands"
+    return _PLAIN
 
 
 def pool_sets(path: Path, limit: int | None = None) -> Iterator[EvaluationSet]:
     """A synthetic pool: plain commands, commands with names (seen or held out), titles, free text.
 
     Args:
-        path: a pool of kind "test" or "dev".
+        path: a pool of kind "test", "cells" or "dev".
         limit: at most so many utterances of each set.
     """
     pool = load_pool(path)
@@ -76,9 +101,10 @@ def pool_sets(path: Path, limit: int | None = None) -> Iterator[EvaluationSet]:
         found = cells.setdefault(_set_name(item), [])
         if limit is None or len(found) < limit:
             speaker = f"{item.engine}/{item.voice}"
-            found.append(Item(pool.audio(position), item.text, speaker, item.slots))
+            slots = {slot: normalise(said) for slot, said in item.slots.items()}
+            found.append(Item(pool.audio(position), normalise(item.text), speaker, slots))
     for cell, items in sorted(cells.items()):
-        yield EvaluationSet(f"{items[0].speaker}: {cell}", items)
+        yield EvaluationSet(f"{items[0].speaker}: {cell}", items, everyday=cell == _PLAIN)
 
 
 def corpus_sets(names: Sequence[str], limit: int | None = None) -> Iterator[EvaluationSet]:
@@ -92,24 +118,48 @@ def corpus_sets(names: Sequence[str], limit: int | None = None) -> Iterator[Eval
         found = held_out(name, limit)
         title = found.summary.title
         items = [Item(sound, entry.text, entry.speaker or title) for entry, sound in found.items]
-        yield EvaluationSet(title, items, found.summary.sentence())
+        yield EvaluationSet(title, items, found.summary.sentence(), real=True)
+
+
+_TITLES = {
+    "cmd_picovoice_coffee": "coffee orders",
+    "speech_librispeech": "LibriSpeech",
+    "speech_en_transcribed": "read speech, various",
+    "spk_ravdess": "two acted sentences (RAVDESS)",
+    "digits_fsdd": "single digits (FSDD)",
+}
 
 
 def real_sets(real: Path, splits: set[str]) -> Iterator[EvaluationSet]:
-    """Coffee orders with their slots, and transcribed read speech."""
-    for name, title in (
-        ("cmd_picovoice_coffee", "coffee orders"),
-        ("speech_librispeech", "LibriSpeech"),
-        ("speech_en_transcribed", "read speech, various"),
-    ):
-        manifest = real / "manifests" / f"{name}.jsonl"
-        if not manifest.exists():
+    """Transcribed English recordings of people: the known corpora and all that hold commands.
+
+    A manifest whose lines are labelled with an intent holds commands; further ones may stand
+    beside those we know. Single wake words are `evaluate --wake`'s.
+
+    Args:
+        real: folder with ``manifests/*.jsonl``.
+        splits: which ones to take.
+    """
+    folder = real / "manifests"
+    further = sorted(path.stem for path in folder.glob("*.jsonl") if path.stem not in _TITLES)
+    for name in (*_TITLES, *further):
+        manifest = folder / f"{name}.jsonl"
+        if not manifest.exists() or (name in further and not _holds_commands(manifest)):
             continue
-        items = []
+        items, commands = [], False
         found = read_manifest(manifest, splits=splits, training=False, longest_s=_LONGEST_S)
         for utterance in found:
             label = utterance.label if isinstance(utterance.label, dict) else {}
+            commands = commands or "intent" in label
             slots = {k: normalise(v) for k, v in label.get("slots", {}).items()}
             items.append(Item(read_audio(utterance.path), utterance.text, utterance.speaker, slots))
         if items:
-            yield EvaluationSet(f"{title} ({', '.join(sorted(splits))})", items)
+            title = f"{_TITLES.get(name, name)} ({', '.join(sorted(splits))})"
+            yield EvaluationSet(title, items, real=True, everyday=commands)
+
+
+def _holds_commands(manifest: Path) -> bool:
+    with manifest.open(encoding="utf-8") as lines:
+        first = next(lines, "")
+    label = json.loads(first).get("label") if first.strip() else None
+    return isinstance(label, dict) and "intent" in label

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from converters.asr.score import ErrorCounts, character_errors, total, word_errors
-from converters.evaluation.recogniser import (
+from converters.evaluation.scores import (
     bootstrap_interval,
     evaluate_set,
     paired_change,
+    real_to_synthetic,
+    score_set,
     slots_right,
 )
 from converters.evaluation.sets import EvaluationSet, Item
@@ -77,3 +79,19 @@ def test_paired_change() -> None:
     assert change == pytest.approx(0.25)
     assert low == pytest.approx(0.0)
     assert high == pytest.approx(0.5)
+
+
+def test_ratio_is_of_each_real_set_to_all_synthetic_commands() -> None:
+    sets = [
+        EvaluationSet("rms", [_item("stop it now", "r")], everyday=True),
+        EvaluationSet("ked", [_item("stop", "k")], everyday=True),
+        EvaluationSet("names", [_item("call ann", "r")]),
+        EvaluationSet("orders", [_item("a tea", "p")], real=True, everyday=True),
+        EvaluationSet("books", [_item("once upon", "q")], real=True),
+    ]
+    texts = ["stop it", "stop", "cool man", "a bee", "wants a porn"]
+    results = [score_set(chosen, [text]) for chosen, text in zip(sets, texts, strict=True)]
+    # Orders: 1 of 2. Synthetic commands: 1 of 3 and 0 of 1, together 1 of 4.
+    assert real_to_synthetic(sets, results) == {"orders": pytest.approx(2.0)}
+    right = [score_set(chosen, [item.text for item in chosen.items]) for chosen in sets]
+    assert real_to_synthetic(sets, right) == {}
