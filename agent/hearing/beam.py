@@ -15,12 +15,14 @@ time to time and kept as a list, so that an hour of speech needs no more memory 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.hearing.joint import Joint, Pair
+from agent.hearing.joint import Pair
 from agent.hearing.language_model import END, LanguageModel
 from agent.hearing.transducer import Path, Token
 
@@ -29,6 +31,17 @@ Floats = NDArray[np.float32]
 _ROUNDS = 4
 """Most labels that a reading may emit in one frame of 40 ms."""
 _FRAMES_UNTIL_SETTLED = 25
+
+
+class NextLabel(Protocol):
+    """What tells the log-probabilities of the next label: `joint.Joint`, or a model in training."""
+
+    labels: int
+    """How many there are, with the blank."""
+    blank: int
+
+    def __call__(self, encoding: Floats, pairs: Sequence[Pair], /) -> Floats:
+        """float32 [n, labels], in a frame with the encoding [1, dim], after n pairs of labels."""
 
 
 @dataclass(eq=False, slots=True)
@@ -87,7 +100,7 @@ class BeamSearch:
 
     def __init__(
         self,
-        joint: Joint,
+        joint: NextLabel,
         language: LanguageModel | None,
         *,
         weight: float = 0.6,

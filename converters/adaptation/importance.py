@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from converters.asr.loss import transducer_loss
-from converters.asr.model import Recogniser, label_pairs
+from converters.asr.model import Recogniser
 
 Example = tuple[Tensor, Tensor]
 """Frames float32 [T, 256] and labels int64 [U] of one clip."""
@@ -39,7 +39,7 @@ def exact_loss(model: Recogniser, frames: Tensor, masks: Tensor | None, context:
     time = torch.arange(frames.shape[1])
     shifted = (time[None] + context[:, None]).clamp_max(frames.shape[1] - 1)
     encoded = encoded.gather(1, shifted[..., None].expand(-1, -1, encoded.shape[2]))
-    predicted = model.predictor(label_pairs(targets))
+    predicted = model.predictor.along(targets)
     logits = model.joiner(encoded[:, :, None], predicted[:, None])
     return transducer_loss(logits, targets, frames.shape[1] - context, labels)
 

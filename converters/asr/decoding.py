@@ -25,8 +25,8 @@ def greedy(model: Recogniser, frames: Tensor, lengths: Tensor) -> list[str]:
     """
     encoded = model.encoder(frames)
     batch = len(lengths)
-    pairs = torch.zeros(batch, 2, dtype=torch.long, device=frames.device)
-    predicted = model.predictor(pairs)
+    memory = model.predictor.start(batch)
+    predicted = model.predictor.answer(memory)
     found: list[list[int]] = [[] for _ in range(batch)]
     for t in range(encoded.shape[1]):
         active = lengths > t
@@ -37,8 +37,7 @@ def greedy(model: Recogniser, frames: Tensor, lengths: Tensor) -> list[str]:
                 break
             for row in emits.nonzero().flatten().tolist():
                 found[row].append(int(best[row]))
-            moved = torch.stack((pairs[:, 1], best), -1)
-            pairs = torch.where(emits[:, None], moved, pairs)
-            predicted = model.predictor(pairs)
+            memory = torch.where(emits[:, None], model.predictor.after(memory, best), memory)
+            predicted = model.predictor.answer(memory)
             active = emits
     return [decode(labels) for labels in found]

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from agent.hearing.features import SAMPLE_RATE, log_mel_frames
 from converters.asr.corpora import read_audio, read_manifest
 from converters.asr.decoding import greedy
+from converters.asr.methods import Search
 from converters.asr.model import Recogniser
-from converters.asr.score import total, word_errors
+from converters.asr.readings import best_texts
+from converters.asr.score import character_errors, total, word_errors
 from converters.corpora.selection import held_out
 from converters.synthesis.pool import load_pool
 
@@ -78,8 +80,10 @@ def development_sets(
     return sets
 
 
-def recognise(model: Recogniser, frames: list[NDArray[np.float32]]) -> list[str]:
-    """Greedy texts of many clips, batched by length."""
+def recognise(
+    model: Recogniser, frames: list[NDArray[np.float32]], search: Search | None = None
+) -> list[str]:
+    """Texts of many clips, batched by length; greedy unless a search is given."""
     order = sorted(range(len(frames)), key=lambda i: len(frames[i]))
     texts = [""] * len(frames)
     device = next(model.parameters()).device
@@ -89,9 +93,34 @@ def recognise(model: Recogniser, frames: list[NDArray[np.float32]]) -> list[str]
         batch = torch.zeros(len(chosen), int(lengths.max()), frames[chosen[0]].shape[1])
         for row, i in enumerate(chosen):
             batch[row, : len(frames[i])] = torch.from_numpy(frames[i])
-        for i, text in zip(chosen, greedy(model, batch.to(device), lengths), strict=True):
+        if search is None:
+            found = greedy(model, batch.to(device), lengths)
+        else:
+            found = best_texts(model, batch.to(device), lengths, search)
+        for i, text in zip(chosen, found, strict=True):
             texts[i] = text
     return texts
+
+
+def closing_rates(
+    model: Recogniser, sets: list[DevelopmentSet], search: Search
+) -> dict[str, dict[str, float]]:
+    """By set: character and word error rate greedily, word error rate with a search.
+
+    The search knows predictors of two labels only.
+    """
+    rates = {}
+    for chosen in sets:
+        greedily = list(zip(chosen.texts, recognise(model, chosen.frames), strict=True))
+        rates[chosen.name] = {
+            "characters": total([character_errors(*pair) for pair in greedily]).rate,
+            "words": total([word_errors(*pair) for pair in greedily]).rate,
+        }
+        if not model.shape.long_memory:
+            searched = zip(chosen.texts, recognise(model, chosen.frames, search), strict=True)
+            errors = total([word_errors(*pair) for pair in searched])
+            rates[chosen.name]["words_searched"] = errors.rate
+    return rates
 
 
 def word_error_rates(model: Recogniser, sets: list[DevelopmentSet]) -> dict[str, float]:

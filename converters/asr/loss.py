@@ -106,25 +106,33 @@ class _LatticeLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, blank: Tensor, label: Tensor, frames: Tensor, labels: Tensor
+        ctx: Any, blank: Tensor, label: Tensor, frames: Tensor, labels: Tensor, early: float
     ) -> tuple[Tensor, Tensor, Tensor]:
         found = forward_backward(blank, label, frames, labels)
         ctx.save_for_backward(found.blank, found.label)
+        ctx.early = early
         ctx.mark_non_differentiable(found.blank, found.label)
         return found.loss, found.blank, found.label
 
     @staticmethod
     def backward(
         ctx: Any, grad_loss: Tensor, _blank: Tensor, _label: Tensor
-    ) -> tuple[Tensor, Tensor, None, None]:
+    ) -> tuple[Tensor, Tensor, None, None, None]:
         blank, label = ctx.saved_tensors
         weight = -grad_loss[:, None, None]
-        return weight * blank, weight * label, None, None
+        return weight * blank, (1.0 + ctx.early) * weight * label, None, None, None
 
 
-def lattice_loss(blank: Tensor, label: Tensor, frames: Tensor, labels: Tensor) -> Alignment:
-    """`forward_backward` whose loss can be differentiated with respect to both lattices."""
-    return Alignment(*_LatticeLoss.apply(blank, label, frames, labels))
+def lattice_loss(
+    blank: Tensor, label: Tensor, frames: Tensor, labels: Tensor, early: float = 0.0
+) -> Alignment:
+    """`forward_backward` whose loss can be differentiated with respect to both lattices.
+
+    With ``early`` above 0, labels are learnt that much more strongly than blanks, so that they are
+    not put off (FastEmit; Yu et al. 2021, arXiv:2010.11148): only the gradient
+    changes, not the loss.
+    """
+    return Alignment(*_LatticeLoss.apply(blank, label, frames, labels, early))
 
 
 def transducer_loss(logits: Tensor, targets: Tensor, frames: Tensor, labels: Tensor) -> Tensor:

@@ -13,13 +13,14 @@ predictor and the joiner.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from agent.hearing.features import FRAME_DIM, HOPS_PER_FRAME, MELS
 from converters.asr.loss import Alignment, lattice_loss
+from converters.asr.predictors import LongPredictor, Predictor
 from converters.asr.pruning import label_windows, scatter_window, simple_loss
 from converters.asr.text import VOCABULARY
 from converters.synthesis.phones import PHONES
@@ -46,6 +47,8 @@ class Shape:
     """Width of one label's embedding."""
     predictor: int = 128
     """Width of the predictor's hidden layer."""
+    long_memory: bool = False
+    """Whether the predictor is an LSTM over all labels instead of seeing the last two."""
     window: int = 5
     """Label positions that the joiner sees per frame in the pruned loss."""
 
@@ -160,20 +163,6 @@ class Encoder(nn.Module):
         return x + self.dropout(heard)
 
 
-class Predictor(nn.Module):
-    """Label pairs [..., 2] to predictions [..., joint]."""
-
-    def __init__(self, shape: Shape) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(VOCABULARY, shape.embedding)
-        self.hidden = nn.Linear(2 * shape.embedding, shape.predictor)
-        self.output = nn.Linear(shape.predictor, shape.joint)
-
-    def forward(self, pairs: Tensor) -> Tensor:
-        """Args: pairs int64 [..., 2], older label first, 0 where there is none yet."""
-        return self.output(torch.relu(self.hidden(self.embedding(pairs).flatten(-2))))
-
-
 class Joiner(nn.Module):
     """Encoding and prediction, broadcast against each other, to logits."""
 
@@ -186,10 +175,20 @@ class Joiner(nn.Module):
         return self.output(torch.tanh(encoding + prediction))
 
 
-def label_pairs(targets: Tensor) -> Tensor:
-    """What the predictor sees before each label and after the last: [B, U] -> [B, U + 1, 2]."""
-    padded = nn.functional.pad(targets, (2, 0))
-    return torch.stack((padded[:, :-1], padded[:, 1:]), -1)
+class Pass(NamedTuple):
+    """What one pass of a recogniser over a batch of rows gives."""
+
+    simple: Tensor
+    pruned: Tensor
+    heard: Tensor
+    """Simple, pruned and phone loss, float32 [B], nats per row."""
+    phone_logits: Tensor
+    """[B, T, phones], of every frame, context included."""
+    encoded: Tensor
+    """[B, T, joint], the context cut off and the last frame repeated in its place; without the
+    transducer there are none."""
+    frames: Tensor
+    """int64 [B], how many of these are to be decoded."""
 
 
 class Recogniser(nn.Module):
@@ -199,7 +198,8 @@ class Recogniser(nn.Module):
         super().__init__()
         self.shape = shape or Shape()
         self.encoder = Encoder(self.shape, dropout)
-        self.predictor = Predictor(self.shape)
+        kind = LongPredictor if self.shape.long_memory else Predictor
+        self.predictor = kind(self.shape.embedding, self.shape.predictor, self.shape.joint)
         self.joiner = Joiner(self.shape)
         # Only training uses these: what is sounded, and the simple joiner that finds the windows.
         self.phones = nn.Linear(self.shape.hidden, len(PHONES))
@@ -215,7 +215,8 @@ class Recogniser(nn.Module):
         labels: Tensor,
         phones: Tensor,
         transduce: bool = True,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        early: float = 0.0,
+    ) -> Pass:
         """Losses of a batch of rows.
 
         Args:
@@ -226,35 +227,43 @@ class Recogniser(nn.Module):
             labels: int64 [B].
             phones: int64 [B, T, 4], what each hop of a frame is to be heard as; -1: unknown.
             transduce: without it the first two losses are zero, and nothing is spent on them.
-
-        Returns:
-            Simple, pruned and phone loss, float32 [B], nats per row.
+            early: by how much labels are preferred to blanks, see `loss.lattice_loss`.
         """
         middle = self.encoder.begin(frames, masks)
-        heard = self._phone_loss(middle, phones)
-        if not transduce:
-            return torch.zeros_like(heard), torch.zeros_like(heard), heard
-        encoded = self.encoder.finish(middle)
-        time = torch.arange(frames.shape[1], device=frames.device)
-        shifted = (time[None] + context[:, None]).clamp_max(frames.shape[1] - 1)
-        encoded = encoded.gather(1, shifted[..., None].expand(-1, -1, encoded.shape[2]))
+        sounded = self.phone_logits(middle)
+        heard = self._phone_loss(sounded, phones)
         length = frames.shape[1] - context
-        predicted = self.predictor(label_pairs(targets))
+        if not transduce:
+            none = torch.zeros_like(heard)
+            return Pass(none, none, heard, sounded, middle[:, :0, :0], length)
+        encoded = self.without_context(self.encoder.finish(middle), context)
+        predicted = self.predictor.along(targets)
         with torch.autocast(frames.device.type, enabled=False):
             # Sums over the whole vocabulary of exponentials: too rough in bfloat16.
             acoustic = self.simple_acoustic(encoded.float())
             linguistic = self.simple_linguistic(predicted.float())
-            simple = simple_loss(acoustic, linguistic, targets, length, labels)
-        pruned = self._pruned(encoded, predicted, targets, length, labels, simple)
-        return simple.loss, pruned.loss, heard
+            simple = simple_loss(acoustic, linguistic, targets, length, labels, early)
+        pruned = self._pruned(encoded, predicted, targets, length, labels, simple, early)
+        return Pass(simple.loss, pruned.loss, heard, sounded, encoded, length)
 
-    def _phone_loss(self, middle: Tensor, phones: Tensor) -> Tensor:
+    def phone_logits(self, middle: Tensor) -> Tensor:
+        """What is sounded in the four hops of each frame: [B, T, hidden] to [B, T, phones]."""
+        logits: Tensor = self.phones(nn.functional.layer_norm(middle, middle.shape[-1:]))
+        return logits
+
+    @staticmethod
+    def without_context(encoded: Tensor, context: Tensor) -> Tensor:
+        """Encodings [B, T, joint] moved forward by what is not decoded, the last one repeated."""
+        time = torch.arange(encoded.shape[1], device=encoded.device)
+        shifted = (time[None] + context[:, None]).clamp_max(encoded.shape[1] - 1)
+        return encoded.gather(1, shifted[..., None].expand(-1, -1, encoded.shape[2]))
+
+    def _phone_loss(self, logits: Tensor, phones: Tensor) -> Tensor:
         """Cross entropy of the phones that the synthesiser sounded, summed over frames [B].
 
         A transducer must find out what is said and when; told when by the engines, the encoder
         learns to hear many times faster (Hu et al. 2020, arXiv:2005.00572).
         """
-        logits = self.phones(nn.functional.layer_norm(middle, middle.shape[-1:]))
         chances = logits.float().log_softmax(-1).gather(2, phones.clamp_min(0))
         return -(chances * (phones >= 0)).mean(2).sum(1)
 
@@ -266,6 +275,7 @@ class Recogniser(nn.Module):
         length: Tensor,
         labels: Tensor,
         simple: Alignment,
+        early: float,
     ) -> Alignment:
         nodes = predicted.shape[1]
         width = min(self.shape.window, nodes)
@@ -281,4 +291,5 @@ class Recogniser(nn.Module):
             scatter_window(label, positions, nodes),
             length,
             labels,
+            early,
         )

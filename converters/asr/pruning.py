@@ -16,7 +16,12 @@ from converters.asr.loss import IMPOSSIBLE, Alignment, lattice_loss
 
 
 def simple_loss(
-    acoustic: Tensor, linguistic: Tensor, targets: Tensor, frames: Tensor, labels: Tensor
+    acoustic: Tensor,
+    linguistic: Tensor,
+    targets: Tensor,
+    frames: Tensor,
+    labels: Tensor,
+    early: float = 0.0,
 ) -> Alignment:
     """Loss of logits[b, t, u] = acoustic[b, t] + linguistic[b, u].
 
@@ -26,6 +31,7 @@ def simple_loss(
         targets: int64 [B, U].
         frames: int64 [B].
         labels: int64 [B].
+        early: see `loss.lattice_loss`.
     """
     peak_a = acoustic.max(-1, keepdim=True).values.detach()
     peak_l = linguistic.max(-1, keepdim=True).values.detach()
@@ -36,7 +42,7 @@ def simple_loss(
     wanted = torch.nn.functional.pad(targets, (0, 1))
     by_frame = acoustic.gather(2, wanted[:, None].expand(-1, acoustic.shape[1], -1))
     by_label = linguistic.gather(2, wanted[..., None]).squeeze(2)
-    return lattice_loss(blank, by_frame + by_label[:, None] - normaliser, frames, labels)
+    return lattice_loss(blank, by_frame + by_label[:, None] - normaliser, frames, labels, early)
 
 
 def label_windows(occupancy: Tensor, frames: Tensor, labels: Tensor, width: int) -> Tensor:

@@ -22,7 +22,11 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from converters.asr.compression import Compression
+from converters.asr.compressor import Compressor
+from converters.asr.methods import Methods
 from converters.asr.model import Recogniser, Shape
+from converters.asr.objective import Objective
 from converters.asr.rows import Batch, RowBuilder
 
 _OUTLIER = 4.0
@@ -35,6 +39,8 @@ class Schedule:
 
     minutes: float = 60.0
     """Wall-clock budget of the whole run, over all restarts."""
+    steps: int | None = None
+    """Budget in steps instead: runs on a busy machine stay comparable."""
     peak_rate: float = 1.2e-3
     warm_steps: int = 300
     final_share: float = 0.02
@@ -91,6 +97,8 @@ class Trainer:
         seed: of the first weights and of dropout.
         dropout: share of each row's channels that is dropped while training.
         weights: a full state to start from instead of random weights.
+        methods: optional ones to learn by.
+        compression: grid and zeros that the weights shall get used to.
     """
 
     def __init__(
@@ -103,6 +111,8 @@ class Trainer:
         seed: int = 1,
         dropout: float = 0.1,
         weights: dict[str, Tensor] | None = None,
+        methods: Methods | None = None,
+        compression: Compression | None = None,
     ) -> None:
         torch.manual_seed(seed)
         self.out = out
@@ -114,57 +124,71 @@ class Trainer:
             self._model.load_state_dict(weights)
         self._average = Recogniser(shape).to(self._device).eval()
         self._average.load_state_dict(self._model.state_dict())
+        self._compressor = Compressor(self._model, compression or Compression())
         self._optimiser = torch.optim.AdamW(
             self._model.parameters(), lr=schedule.peak_rate, betas=(0.9, 0.98), weight_decay=0.01
         )
-        self._wrapped: nn.Module = self._model
+        self._methods = methods or Methods()
+        objective = Objective(self._model, self._methods)
+        self._objective: nn.Module = objective
         if distributed.is_initialized():
             # While phones are learnt alone, half of the model has no gradient.
-            self._wrapped = DistributedDataParallel(self._model, find_unused_parameters=True)
+            self._objective = DistributedDataParallel(objective, find_unused_parameters=True)
         # From here on ranks draw different dropout; their first weights were the same.
         torch.manual_seed(seed + 1 + _rank())
 
     # -- one step --------------------------------------------------------------------------
 
     def step(self, batch: Batch) -> dict[str, float]:
-        """Learns from one batch; returns the losses in nats, per label and per frame."""
+        """Learns from one batch; returns its losses.
+
+        Those of the transducer in nats per label, the phones' in nats per frame in which they are
+        known, those of methods per row.
+        """
         began = time.monotonic()
-        fraction = min(1.0, self.progress.seconds / (60.0 * self.schedule.minutes))
+        fraction = self.fraction
         for group in self._optimiser.param_groups:
             group["lr"] = self.schedule.rate(self.progress.step, fraction)
         transduce = fraction >= self.schedule.hear_share
         if transduce and self.progress.transducer_steps == 0:
             self.progress.usual_norm = 0.0
-        simple, pruned, heard = self.losses(batch, transduce=transduce)
         early = self.progress.transducer_steps < self.schedule.pruned_from
-        simple_weight = 1.0 if early else self.schedule.simple_weight
-        loss = (simple_weight * simple + (0.1 if early else 1.0) * pruned).mean()
-        loss = loss + (self.schedule.phone_weight if transduce else 1.0) * heard.mean()
+        weights = {
+            "simple": 1.0 if early else self.schedule.simple_weight,
+            "pruned": 0.1 if early else 1.0,
+            "phones": self.schedule.phone_weight if transduce else 1.0,
+            **self._methods.weights(),
+        }
         self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        with self._compressor.applied(self.progress.step, fraction):
+            losses = self.losses(batch, transduce=transduce)
+            parts = [weights[name] * each.mean() for name, each in losses.items()]
+            torch.stack(parts).sum().backward()
         norm = nn.utils.clip_grad_norm_(self._model.parameters(), self.schedule.clip)
         if self._usual(float(norm)):
             self._optimiser.step()
             self._follow()
+            self._compressor.settle(self._average)
         self.progress.step += 1
         self.progress.transducer_steps += transduce
         self.spend(time.monotonic() - began)
         self.progress.source_s += batch.source_s
         labels = float(batch.labels.sum()) + len(batch.labels)
+        heard = max(1.0, float((batch.phones >= 0).sum()) / 4)
+        per = {"simple": labels, "pruned": labels, "phones": heard}
         return {
-            "simple": float(simple.detach().sum()) / labels,
-            "pruned": float(pruned.detach().sum()) / labels,
-            "phones": float(heard.detach().sum()) / max(1.0, float((batch.phones >= 0).sum()) / 4),
+            name: float(each.detach().sum()) / per.get(name, len(each))
+            for name, each in losses.items()
         }
 
-    def losses(self, batch: Batch, *, transduce: bool = True) -> tuple[Tensor, Tensor, Tensor]:
-        """Simple, pruned and phone loss of each row, float32 [B]."""
+    def losses(self, batch: Batch, *, transduce: bool = True) -> dict[str, Tensor]:
+        """Losses of each row by name, float32 [B] each; see `Objective`."""
         tensors = [torch.from_numpy(a).to(self._device) for a in (
             batch.frames, batch.masks, batch.context, batch.targets, batch.labels, batch.phones,
         )]  # fmt: skip
         with torch.autocast(self._device.type, torch.bfloat16):
-            simple, pruned, heard = self._wrapped(*tensors, transduce)
-        return simple, pruned, heard
+            found: dict[str, Tensor] = self._objective(*tensors, transduce)
+        return found
 
     def _usual(self, norm: float) -> bool:
         """Whether a gradient is no outlier; one exploded step undoes minutes of learning."""
@@ -195,8 +219,11 @@ class Trainer:
 
     @property
     def model(self) -> Recogniser:
-        """The averaged model, in evaluation mode: what is evaluated and exported."""
-        return self._average
+        """The averaged model, in evaluation mode: what is evaluated and exported.
+
+        If the training sees weights of few bits, so does the evaluation.
+        """
+        return self._compressor.as_exported(self._average)
 
     def set_normalisation(self, mean: Tensor, deviation: Tensor) -> None:
         """Fixes the input normalisation, float32 [64] each; done once, before the first step."""
@@ -215,6 +242,7 @@ class Trainer:
             "optimiser": self._optimiser.state_dict(),
             "progress": vars(self.progress),
             "random": torch.get_rng_state(),
+            "compression": self._compressor.state(),
         }
         self.out.mkdir(parents=True, exist_ok=True)
         partial = self.out / "checkpoint.part"
@@ -231,14 +259,22 @@ class Trainer:
         self._average.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])
         self.progress = Progress(**state["progress"])
+        self._compressor.resume(state.get("compression", {}))
         if "random" in state:
             torch.set_rng_state(state["random"].cpu())
         return True
 
     @property
+    def fraction(self) -> float:
+        """Share of the budget that is spent, in [0, 1]."""
+        if self.schedule.steps is not None:
+            return min(1.0, self.progress.step / self.schedule.steps)
+        return min(1.0, self.progress.seconds / (60.0 * self.schedule.minutes))
+
+    @property
     def finished(self) -> bool:
         """Whether the budget is spent."""
-        return self.progress.seconds >= 60.0 * self.schedule.minutes
+        return self.fraction >= 1.0
 
 
 def train(

@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from converters.asr import compression, methods
+
 HELP = "train the recogniser; interrupt and repeat the command to go on"
 
 _LONG_ROWS = (200, 270, 360, 450, 540)
@@ -41,6 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, required=True, metavar="DIR", help="checkpoint, log and features")
     add("--minutes", type=float, default=70.0,
         help="time to train, over all restarts (default: %(default)s)")
+    add("--steps", type=int, metavar="N",
+        help="train for N steps instead: comparable on a busy machine")
     add("--features", type=Path, metavar="DIR",
         help="where feature shards are kept (default: OUT/features)")
     add("--from", dest="start", type=Path, metavar="DIR",
@@ -70,6 +74,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=1)
     add("--evaluate-minutes", type=float, default=6.0,
         help="between checkpoints with an evaluation (default: %(default)s)")
+    compression.add_options(parser)
+    methods.add_options(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -89,6 +95,10 @@ def main(args: argparse.Namespace) -> int:
         return 2
     if not args.pool and args.hear_share:
         print("error: --hear-share needs a --pool: only there is known which phones are heard",
+              file=sys.stderr)  # fmt: skip
+        return 2
+    if args.mwer_weight and args.start is None:
+        print("error: --mwer-weight needs --from: it refines what can already read",
               file=sys.stderr)  # fmt: skip
         return 2
     splits = chosen_splits(args.corpus, args.dev_corpus)
@@ -117,7 +127,7 @@ def main(args: argparse.Namespace) -> int:
     supply = Supply(plan, args.preparers if rank == 0 else 0)
 
     weights = None
-    shape = Shape(hidden=args.hidden, layers=args.layers)
+    shape = Shape(hidden=args.hidden, layers=args.layers, long_memory=args.long_memory)
     if args.start is not None:
         shape, weights = _start(args.start)
     # A run brings its simple joiner along, a bundle does not.
@@ -127,6 +137,8 @@ def main(args: argparse.Namespace) -> int:
         hear_share = 0.25 if weights is None and args.pool else 0.0
     schedule = Schedule(
         minutes=args.minutes,
+        steps=args.steps,
+        average=args.average,
         peak_rate=args.rate,
         warm_steps=args.warm_steps,
         hear_share=hear_share,
@@ -135,7 +147,7 @@ def main(args: argparse.Namespace) -> int:
     )
     trainer = Trainer(
         args.out, shape, schedule, device=device, seed=args.seed, dropout=args.dropout,
-        weights=weights,
+        weights=weights, methods=methods.chosen(args), compression=compression.chosen(args),
     )  # fmt: skip
     sets = []
     if rank == 0:
@@ -220,7 +232,7 @@ class _Run:
         )  # fmt: skip
         with Progress(*columns, console=self._console, disable=self._rank != 0) as bar:
             task = bar.add_task(
-                "training", total=60.0 * self._args.minutes, step=0, loss="-", speed="-", rates="-"
+                "training", total=1.0, step=0, loss="-", speed="-", rates="-"
             )
             window: list[tuple[float, float, float, float]] = []
             seen = self._trainer.progress.source_s
@@ -235,7 +247,7 @@ class _Run:
                 speed = sum(w[2] for w in window) / sum(w[1] for w in window)
                 phones = sum(w[3] for w in window) / len(window)
                 bar.update(
-                    task, completed=state.seconds, step=state.step,
+                    task, completed=self._trainer.fraction, step=state.step,
                     loss=f"{loss:.3f}" if state.transducer_steps else f"{phones:.3f} (phones)",
                     speed=f"{speed:.0f}", rates=self._rates_text(),
                 )  # fmt: skip
@@ -259,6 +271,20 @@ class _Run:
             )
         self._tell_news()
         self._evaluate()
+        self._close()
+
+    def _close(self) -> None:
+        """Decodes the development sets as the board does, where there is a language model."""
+        from converters.asr.development import closing_rates
+
+        if self._rank != 0 or not self._sets or self._args.language is None:
+            return
+        search = methods.closing_search(self._args)
+        rates = closing_rates(self._trainer.model, self._sets, search)
+        for name, each in rates.items():
+            told = ", ".join(f"{unit} {rate:.1%}" for unit, rate in each.items())
+            self._console.print(f"errors in {name}: {told}")
+        self._log(step=self._trainer.progress.step, closing=rates)
 
     def _evaluate(self) -> None:
         from converters.asr.development import word_error_rates

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from converters.asr.loss import forward_backward, transducer_loss
+from converters.asr.loss import forward_backward, lattice_loss, transducer_loss
 from converters.asr.pruning import label_windows, scatter_window, simple_loss
 
 
@@ -60,6 +60,20 @@ def test_by_hand() -> None:
     # the last blank, after the label, is certain.
     torch.testing.assert_close(found.label[0, :, 0], torch.tensor([0.5, 0.5]))
     torch.testing.assert_close(found.blank[0, 1], torch.tensor([0.0, 1.0]))
+
+
+def test_labels_may_be_preferred_to_blanks() -> None:
+    # The lattice by hand: each alignment takes the label arc of one of two frames; the blank arcs
+    # (0, 0) and (0, 1) are taken half of the time each, (1, 1) always, (1, 0) never.
+    half = torch.full((1, 2, 2), 0.5).log()
+    blank, label = half.clone().requires_grad_(), half.clone().requires_grad_()
+    found = lattice_loss(blank, label, torch.tensor([2]), torch.tensor([1]), early=0.5)
+    torch.testing.assert_close(found.loss.detach(), torch.tensor([0.25]).log().neg())
+    found.loss.sum().backward()
+    assert blank.grad is not None
+    assert label.grad is not None
+    torch.testing.assert_close(blank.grad[0], torch.tensor([[-0.5, -0.5], [0.0, -1.0]]))
+    torch.testing.assert_close(label.grad[0], torch.tensor([[-0.75, 0.0], [-0.75, 0.0]]))
 
 
 def test_batch_equals_single_utterances() -> None:

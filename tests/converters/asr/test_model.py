@@ -12,7 +12,6 @@ from converters.asr.model import (
     QUIETEST_LEVEL,
     Recogniser,
     Shape,
-    label_pairs,
     level,
     running_mean,
 )
@@ -59,11 +58,6 @@ def test_no_frame_sees_a_later_one() -> None:
     assert not torch.allclose(before[:, 20:], after[:, 20:])
 
 
-def test_predictor_sees_the_last_two_labels() -> None:
-    pairs = label_pairs(torch.tensor([[5, 6, 7]]))
-    assert pairs.tolist() == [[[0, 0], [0, 5], [5, 6], [6, 7]]]
-
-
 def test_context_is_left_out_of_the_loss() -> None:
     torch.manual_seed(0)
     model = Recogniser(SMALL, dropout=0.0).eval()
@@ -71,11 +65,11 @@ def test_context_is_left_out_of_the_loss() -> None:
     targets, labels = torch.tensor([[5, 6]]), torch.tensor([2])
     with torch.no_grad():
         phones = torch.full((1, 40, 4), -1)
-        simple, pruned, heard = model(
+        simple, pruned, heard, *_ = model(
             frames, None, torch.tensor([10]), targets, labels, phones
         )
         encoded = model.encoder(frames)[:, 10:]
-        whole = model.joiner(encoded[:, :, None], model.predictor(label_pairs(targets))[:, None])
+        whole = model.joiner(encoded[:, :, None], model.predictor.along(targets)[:, None])
         from converters.asr.loss import transducer_loss
 
         exact = transducer_loss(whole, targets, torch.tensor([30]), labels)
@@ -94,7 +88,7 @@ def test_phone_loss_by_hand() -> None:
     torch.nn.init.zeros_(model.phones.bias)
     phones = torch.tensor([[[1, 1, 2, 2], [3, 3, 3, 3], [4, 4, -1, -1]]])
     with torch.no_grad():
-        simple, pruned, heard = model(
+        simple, pruned, heard, *_ = model(
             frames, None, torch.zeros(1, dtype=torch.long), torch.tensor([[5]]),
             torch.tensor([1]), phones, transduce=False,
         )  # fmt: skip

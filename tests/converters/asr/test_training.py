@@ -116,7 +116,7 @@ rows = toy_rows()
 losses = []
 for step in range(3):
     batch = rows.batch(step, rank, world)
-    mean = torch.stack([loss.mean() for loss in trainer.losses(batch)]).detach()
+    mean = torch.stack([loss.mean() for loss in trainer.losses(batch).values()]).detach()
     distributed.all_reduce(mean)
     losses.append((mean / world).tolist())
     trainer.step(batch)
