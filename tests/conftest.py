@@ -1,12 +1,15 @@
-"""What every test gets: a clean environment, its own folders, and patient property tests."""
+"""What every test gets: a clean environment, its own folders, patient property tests; a broker."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from tests.agent.mqtt.broker import MOSQUITTO, Broker
 
 # Timing never decides a test, so hypothesis does not measure it; its examples are derived from the
 # test alone, so that a run repeats.
@@ -43,3 +46,14 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
         monkeypatch.setenv(variable, str(folder))
     # One thread everywhere: figures and floating-point sums must not depend on the machine's cores.
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    """A mosquitto of the test's own, started."""
+    if MOSQUITTO is None:
+        pytest.skip("mosquitto is not installed")
+    broker = Broker(tmp_path)
+    broker.start()
+    yield broker
+    broker.kill()

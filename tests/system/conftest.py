@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from firmware_models import factory_bundle
-from tests.agent.mqtt.broker import MOSQUITTO, Broker
+from tests.agent.mqtt.broker import Broker
 from tests.agent.toy_bundle import tones, write_sound, write_toy_bundle
 from tests.system.stack import Heard, Stack, Voice
 
@@ -61,16 +61,6 @@ def voice(request: pytest.FixtureRequest) -> Voice:
         "tone_voice" if request.param == "tones" else "shipped_voice"
     )
     return chosen
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    if MOSQUITTO is None:
-        pytest.skip("mosquitto is not installed")
-    broker = Broker(tmp_path)
-    broker.start()
-    yield broker
-    broker.kill()
 
 
 @pytest.fixture

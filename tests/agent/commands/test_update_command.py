@@ -6,7 +6,6 @@ import datetime as dt
 import fcntl
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,19 +15,9 @@ from agent.update import child as child_module
 from agent.update.child import UpdaterChild
 from agent.update.heard import Heard
 from agent.update.journal import Journal, Record, SlotEntry
-from tests.agent.mqtt.broker import MOSQUITTO, Broker, until
+from tests.agent.mqtt.broker import Broker, until
 from tests.agent.toy_bundle import write_toy_bundle
 from tests.system.updates.world import FLEET, Operator, World
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    if MOSQUITTO is None:
-        pytest.skip("mosquitto is not installed")
-    broker = Broker(tmp_path)
-    broker.start()
-    yield broker
-    broker.kill()
 
 
 class Kitchen:

@@ -2,24 +2,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.agent.mqtt.broker import MOSQUITTO, Broker, Subscriber
+from tests.agent.mqtt.broker import Broker, Subscriber
 from tests.agent.mqtt.hostile import HostileBroker
 from tests.agent.mqtt.watched import GONE, TOPICS, Make, Watched, settings
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    if MOSQUITTO is None:
-        pytest.skip("mosquitto is not installed")
-    broker = Broker(tmp_path)
-    broker.start()
-    yield broker
-    broker.kill()
 
 
 @pytest.fixture
