@@ -72,7 +72,7 @@ def build_banks(
     """
 
     def built(name: str, parent: Path, utterances: Sequence[Utterance]) -> list[tuple[str, Entry]]:
-        plan = plan_bank(utterances)
+        plan = plan_bank(utterances, words=name == "words")
         folder = bank_folder(parent, plan, sources.seed)
         build_bank(folder, plan, augmenter, sources.seed, counter(f"features: {name}"))
         return [(plan[entry.source].utterance.key, entry) for entry in read_bank(folder)]

@@ -22,9 +22,9 @@ _MOST_COPIES = 60
 _COPY_BUDGET = {
     # (role, real): utterances that the copies should add up to
     (Role.POSITIVE, True): 5000,
-    (Role.POSITIVE, False): 10000,
+    (Role.POSITIVE, False): 6000,
     (Role.CONFUSABLE, True): 4000,
-    (Role.CONFUSABLE, False): 6000,
+    (Role.CONFUSABLE, False): 4000,
     (Role.WORD, True): 6000,
     (Role.WORD, False): 6000,
     (Role.SPEECH, True): 3000,
@@ -32,6 +32,7 @@ _COPY_BUDGET = {
     (Role.NOISE, True): 800,
     (Role.NOISE, False): 1200,
 }
+_WORDS_BUDGET = {(Role.SPEECH, False): 2000}
 _HELD_BACK = 12
 """Without pools of other seeds, one synthetic utterance in so many chooses instead of training."""
 _MOST_TUNING_NEGATIVES = 4000
@@ -87,8 +88,14 @@ def _thinned(tuning: list[Utterance]) -> list[Utterance]:
     return [u for u in tuning if u.real or u.key not in dropped]
 
 
-def plan_bank(training: Sequence[Utterance]) -> list[Planned]:
-    """How many copies of each utterance the bank holds."""
+def plan_bank(training: Sequence[Utterance], *, words: bool = False) -> list[Planned]:
+    """How many copies of each utterance the bank holds.
+
+    Args:
+        training: what is in it.
+        words: it is a phrase's own bank, whose everyday speech is few sentences beside many.
+    """
+    budget = _COPY_BUDGET | (_WORDS_BUDGET if words else {})
     spoken: Counter[tuple[Role, bool, str]] = Counter()
     for utterance in training:
         spoken[utterance.role, utterance.real, utterance.speaker] += 1
@@ -102,7 +109,7 @@ def plan_bank(training: Sequence[Utterance]) -> list[Planned]:
     plan = []
     for utterance, weight in zip(training, weights, strict=True):
         kind = (utterance.role, utterance.real)
-        copies = round(_COPY_BUDGET.get(kind, 0) * weight / totals[kind])
+        copies = round(budget.get(kind, 0) * weight / totals[kind])
         plan.append(Planned(utterance, min(max(copies, 1), _MOST_COPIES)))
     return plan
 

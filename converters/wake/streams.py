@@ -57,6 +57,7 @@ class Mixture:
     real_others: float = 0.5
     """Share of real items within each other role: people fool the network where synthesis no
     longer does."""
+    real_noise: float = 0.5
     mined: float = 0.15
     """Share of negatives taken from where the model has been wrong, once that is known."""
     joined: float = 0.4
@@ -110,6 +111,17 @@ def _cut(entry: Entry, first: int, last: int, word_end: float | None = None) -> 
     return _Item(hops, np.asarray(entry.phones[first:last]), word_end)
 
 
+def mixture_for(entries: Sequence[Entry]) -> Mixture:
+    """Where all wake words are synthetic, so is all speech but what the model takes for one.
+
+    Otherwise "a person, so not the word" would be learnt, which is right in all of training and
+    wrong ever after.
+    """
+    if any(entry.role is Role.POSITIVE and entry.real for entry in entries):
+        return Mixture()
+    return Mixture(real_others=0.0)
+
+
 class StreamMaker:
     """Draws batches from a bank; a batch depends on the generator and the mined places alone.
 
@@ -133,8 +145,8 @@ class StreamMaker:
         return (role, True) in self._by_role or (role, False) in self._by_role
 
     def _entry(self, role: Role, rng: np.random.Generator) -> Entry:
-        share = self._mixture.real if role is Role.POSITIVE else self._mixture.real_others
-        real = rng.random() < share
+        shares = {Role.POSITIVE: self._mixture.real, Role.NOISE: self._mixture.real_noise}
+        real = rng.random() < shares.get(role, self._mixture.real_others)
         numbers = self._by_role.get((role, real)) or self._by_role[role, not real]
         return self._entries[numbers[rng.integers(len(numbers))]]
 

@@ -33,17 +33,17 @@ from converters.wake.pools import pool_utterances
 from converters.wake.recipe import Material, augmenter_with_rooms, gather, word_length_frames
 from converters.wake.recordings import Recording, Role, read_manifests
 from converters.wake.report import draw_curves, markdown, reason, wake_entry, write_json
-from converters.wake.streams import Mixture
+from converters.wake.streams import mixture_for
 from converters.wake.training import Progress, Schedule, Trainer
 from converters.wake.tuning_set import TuningSet
 from converters.wake.utterances import Utterance
 from converters.wake.warm_start import config_of
 
-_TUNING_MUSIC, _FURTHER_MUSIC = 20, 2
+_TUNING_MUSIC, _FURTHER_MUSIC = 20, 6
 """For so many pieces of music to train on, there is one to choose by, one for the threshold."""
 _TUNING_SEED = 1 << 20
 _TIMING_STEPS = 40
-_STEPS, _STEPS_OTHER, _STEPS_SAME = 8000, 1200, 2000
+_STEPS, _STEPS_OTHER, _STEPS_SAME = 8000, 800, 2000
 """From nothing; from the model of another word; on from that of the same."""
 _RATE_OTHER, _RATE_SAME = 2e-3, 6e-4
 """Peak learning rates for the latter two."""
@@ -201,7 +201,7 @@ class WholeRun:
                 tuning=tuning,
                 config=config,
                 schedule=schedule_for(steps, fresh=start is None, same=same, rate=args.rate),
-                mixture=Mixture(),
+                mixture=mixture_for(entries),
                 seed=args.seed,
                 checkpoint=checkpoint,
                 start=start,
