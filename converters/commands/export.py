@@ -86,7 +86,9 @@ def main(args: argparse.Namespace) -> int:
     )
     load_bundle(args.out)
     size = sum(entry.bytes for entry in manifest.files)
-    print(f"wrote {args.out}: {len(manifest.files)} files, {size / 1e6:.2f} MB")
+    models = sum(entry.bytes for entry in manifest.files if entry.path.endswith(".tflite"))
+    print(f"wrote {args.out}: {len(manifest.files)} files, {size / 1e6:.2f} MB,"
+          f" of which models {models / 1e6:.2f} MB")  # fmt: skip
     return 0
 
 
