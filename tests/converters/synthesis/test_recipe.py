@@ -51,6 +51,21 @@ def test_the_four_cells_take_turns(split):
             assert not set(planned.names) & (held_names("dev") | held_names("test"))
 
 
+def test_frozen_cells_hold_a_name_in_every_sentence_and_differ_in_whose():
+    recipe = Recipe.make("cells", 1)
+    assert recipe.split == "test"
+    held = held_names("dev") | held_names("test")
+    for index in range(24):
+        planned = plan(recipe, index)
+        assert planned.cell == CELLS[index % 4]
+        assert planned.names
+        if planned.cell.endswith("held"):
+            assert set(planned.names) <= held_names("test")
+        else:
+            assert not set(planned.names) & held
+        assert planned.speaker.voice == "rms"
+
+
 def test_held_out_voices_are_in_their_split_only():
     voices = {split: {s.voice for s in speakers(split)} for split in ("train", "dev", "test")}
     assert voices["dev"] == {"ked"}
