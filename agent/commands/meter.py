@@ -10,8 +10,9 @@ import argparse
 import dataclasses
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from agent.arguments import add_models
 
 if TYPE_CHECKING:
     from agent.hearing.meter import Reading, Summary
@@ -37,11 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="alsa:NAME, file:PATH, or - for raw 16-bit mono sound at 16 kHz on standard input",
     )
     parser.add_argument("--seconds", type=float, metavar="S", help="stop after so much sound")
-    parser.add_argument(
-        "--bundle", type=Path, metavar="DIR", help="model bundle (default: the shipped one)"
-    )
-    parser.add_argument("--word", type=Path, metavar="FILE", help="own wake word (.tflite)")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file")
+    add_models(parser, own_word=True)
     parser.add_argument("--json", action="store_true", help="one JSON object every 0.2 s")
 
 

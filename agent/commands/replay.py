@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.arguments import add_models, add_recordings
+
 if TYPE_CHECKING:
     from agent.hearing.score_trace import ScoreTrace
     from agent.hearing.wake_word import WakeWord
@@ -32,17 +34,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: The command's parser.
     """
-    parser.add_argument("audio", nargs="+", type=Path, metavar="AUDIO", help="recordings")
-    parser.add_argument(
-        "--bundle", type=Path, metavar="DIR", help="model bundle (default: the shipped one)"
-    )
-    parser.add_argument("--word", type=Path, metavar="FILE", help="own wake word (.tflite)")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file")
+    add_recordings(parser)
+    add_models(parser, own_word=True)
     parser.add_argument("--threshold", type=float, metavar="T", help="judge with this one (0 to 1)")
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="also draw the first recording, as SVG"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object for each file")
 
 
 def main(args: argparse.Namespace) -> int:

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.arguments import add_models, add_recordings
+
 if TYPE_CHECKING:
     from agent.hearing.pipeline import Pipeline
     from agent.hearing.session_events import Finished, SessionEvent
@@ -27,18 +29,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: The command's parser.
     """
-    parser.add_argument("audio", nargs="+", type=Path, metavar="AUDIO", help="recordings")
-    parser.add_argument(
-        "--bundle", type=Path, metavar="DIR", help="model bundle (default: the shipped one)"
-    )
+    add_recordings(parser)
+    add_models(parser)
     parser.add_argument("--contacts", type=Path, metavar="FILE", help="names; not used yet")
     parser.add_argument(
         "--no-wake",
         action="store_true",
         help="decode from the beginning to the end; the end-point is reported and never truncates",
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file")
-    parser.add_argument("--json", action="store_true", help="one JSON object for each file")
 
 
 def main(args: argparse.Namespace) -> int:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.arguments import add_models, add_recordings
+
 if TYPE_CHECKING:
     from agent.hearing.wake_word import WakeWord
 
@@ -27,13 +29,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: The command's parser.
     """
-    parser.add_argument("audio", nargs="+", type=Path, metavar="AUDIO", help="recordings")
-    parser.add_argument(
-        "--bundle", type=Path, metavar="DIR", help="model bundle (default: the shipped one)"
-    )
-    parser.add_argument("--word", type=Path, metavar="FILE", help="own wake word (.tflite)")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file")
-    parser.add_argument("--json", action="store_true", help="one JSON object for each file")
+    add_recordings(parser)
+    add_models(parser, own_word=True)
 
 
 def main(args: argparse.Namespace) -> int:
