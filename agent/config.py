@@ -63,6 +63,9 @@ class WakeConfig:
     threshold: float | None = _setting(None, "probability that counts as heard", 0.0, 1.0)
     smoothing_frames: int | None = _setting(None, "frames of 40 ms averaged", 1, 50)
     refractory_seconds: float | None = _setting(None, "deaf time after a detection", 0.0, 30.0)
+    second_stage: float | None = _setting(
+        None, "least agreement of the recogniser; 0: it is not asked", 0.0, 1.0
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

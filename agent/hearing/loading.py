@@ -12,7 +12,7 @@ from pathlib import Path
 from agent.bundle.manifest import Bundle, load_bundle
 from agent.config import Config, load_config
 from agent.errors import DiffError
-from agent.hearing.pipeline import Pipeline, load_own_word, load_wake_words
+from agent.hearing.pipeline import Pipeline, load_wake_words
 from agent.hearing.wake_word import WakeWord
 from agent.update.overlay_format import apply_overlay, read_overlay
 from firmware_models import factory_bundle
@@ -86,6 +86,4 @@ def load_words(
     if word_file is not None:
         wake = dataclasses.replace(config.wake, word_file=str(word_file))
         config = dataclasses.replace(config, wake=wake)
-    if config.wake.word_file and bundle is None:
-        return [load_own_word(config)]
     return load_wake_words(chosen_bundle(bundle, config), config)

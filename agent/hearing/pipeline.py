@@ -21,6 +21,7 @@ import numpy as np
 from agent.bundle.loading import load_model
 from agent.bundle.manifest import Bundle
 from agent.bundle.runtime import Model
+from agent.bundle.schema import WakeEntry
 from agent.config import Config
 from agent.errors import BundleFileError
 from agent.hearing.decoding import load_decoder
@@ -30,6 +31,7 @@ from agent.hearing.features import BLOCK, FRAME_SECONDS, LogMel
 from agent.hearing.joint import Joint
 from agent.hearing.levels import LevelMeter
 from agent.hearing.ring_buffer import Block
+from agent.hearing.second_stage import load_second_stage
 from agent.hearing.session import Session, SessionSettings
 from agent.hearing.session_events import SessionEvent, State
 from agent.hearing.transcript import Vocabulary
@@ -193,16 +195,6 @@ class Pipeline:
         return events
 
 
-def load_own_word(config: Config) -> WakeWord:
-    """The wake word outside any bundle that the configuration names.
-
-    Raises:
-        BundleError: The model cannot be used.
-    """
-    path = Path(config.wake.word_file).expanduser()
-    return WakeWord(Model(path), wake_settings(own_word(path), config.wake))
-
-
 def load_wake_words(bundle: Bundle, config: Config) -> list[WakeWord]:
     """The wake words: the one that the configuration names, else all of the bundle.
 
@@ -210,12 +202,19 @@ def load_wake_words(bundle: Bundle, config: Config) -> list[WakeWord]:
         BundleError: A model cannot be used, or the bundle has no wake word.
     """
     if config.wake.word_file:
-        return [load_own_word(config)]
+        path = Path(config.wake.word_file).expanduser()
+        return [_wake_word(Model(path), own_word(path), bundle, config)]
     if not bundle.manifest.wake:
         raise BundleFileError(
             f"The bundle {bundle.directory} has no wake word; set wake.word_file, or use --no-wake."
         )
     return [
-        WakeWord(load_model(bundle, entry.file), wake_settings(entry, config.wake))
+        _wake_word(load_model(bundle, entry.file), entry, bundle, config)
         for entry in bundle.manifest.wake
     ]
+
+
+def _wake_word(model: Model, entry: WakeEntry, bundle: Bundle, config: Config) -> WakeWord:
+    settings = wake_settings(entry, config.wake)
+    asked = load_second_stage(bundle, settings.phrase) if settings.second_stage else None
+    return WakeWord(model, settings, asked)

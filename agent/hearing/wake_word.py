@@ -9,6 +9,9 @@ The end of the word is the crossing less the model's typical latency, its start 
 word's typical length; both lengths come from the manifest. A few frames of error do no harm: the
 encoder starts half a second before the word anyway, and what it makes of the word's tail is
 dropped by the session.
+
+Where a second stage is asked for, a crossing that the recogniser contradicts is no detection; see
+`second_stage`.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from agent.config import WakeConfig
 from agent.errors import BundleFileError
 from agent.hearing.features import FRAME_DIM, FRAME_SECONDS
 from agent.hearing.ring_buffer import FrameRing
+from agent.hearing.second_stage import SecondStage
 from agent.records import RecordError, read_record
 
 _LARGEST_ENTRY = 64 * 1024  # bytes
@@ -44,6 +48,8 @@ class WakeSettings:
     """Frames after a detection in which there is no other."""
     latency_frames: int
     length_frames: int
+    second_stage: float = 0.0
+    """Least agreement of the recogniser; 0: it is not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,8 @@ class Detection:
     """First frame of the word, estimated."""
     end_frame: int
     """First frame after the word, estimated."""
+    agreement: float | None = None
+    """Of the second stage; None: it was not asked."""
 
 
 def wake_settings(entry: WakeEntry, config: WakeConfig) -> WakeSettings:
@@ -72,6 +80,9 @@ def wake_settings(entry: WakeEntry, config: WakeConfig) -> WakeSettings:
         refractory_frames=refractory,
         latency_frames=entry.latency,
         length_frames=entry.length,
+        second_stage=(
+            (entry.second_stage or 0) / 1000 if config.second_stage is None else config.second_stage
+        ),
     )
 
 
@@ -112,15 +123,19 @@ class WakeWord:
     Args:
         model: Input `frame` [1, 256], output `score` [1, 1], and states.
         settings: How its scores are judged.
+        second_stage: Asked about every crossing; None: none is doubted.
 
     Raises:
         BundleFileError: The model is not a wake word's.
     """
 
-    def __init__(self, model: Model, settings: WakeSettings) -> None:
+    def __init__(
+        self, model: Model, settings: WakeSettings, second_stage: SecondStage | None = None
+    ) -> None:
         model.require({"frame": (1, FRAME_DIM)}, {"score": (1, 1)})
         self._model = model
         self.settings = settings
+        self._second_stage = second_stage
         self._recent = [0.0] * settings.smoothing_frames
         self._score = 0.0
         self._next = 0
@@ -139,8 +154,11 @@ class WakeWord:
             frame: float32 [256].
 
         Returns:
-            A detection in the one frame in which the smoothed score crosses the threshold.
+            A detection in the one frame in which the smoothed score crosses the threshold, unless
+            the second stage contradicts it.
         """
+        if self._second_stage is not None:
+            self._second_stage.hear(frame)
         (score,) = self._model(frame.reshape(1, FRAME_DIM))
         number = self._next
         self._next = number + 1
@@ -154,10 +172,15 @@ class WakeWord:
         if not self._armed or number < self._deaf_until:
             return None
         self._armed = False
-        self._deaf_until = number + self.settings.refractory_frames
         end = max(0, number + 1 - self.settings.latency_frames)
         start = max(0, end - self.settings.length_frames)
-        return Detection(self.settings.phrase, smoothed, start, end)
+        agreement = None
+        if self._second_stage is not None:
+            agreement = self._second_stage.agreement(number + 1 - start)
+            if agreement < self.settings.second_stage:
+                return None
+        self._deaf_until = number + self.settings.refractory_frames
+        return Detection(self.settings.phrase, smoothed, start, end, agreement)
 
     def catch_up(self, frames: FrameRing) -> None:
         """Hears what is still in memory, so that a word which is just being said is not missed.
@@ -175,6 +198,8 @@ class WakeWord:
     def reset(self) -> None:
         """Goes back to the state after construction; frames count from 0 again."""
         self._model.reset()
+        if self._second_stage is not None:
+            self._second_stage.reset()
         self._recent[:] = [0.0] * len(self._recent)
         self._score = 0.0
         self._next = 0
