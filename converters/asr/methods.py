@@ -62,6 +62,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--average", type=float, default=0.999, metavar="DECAY",
         help="of the moving average of the weights, which is what is evaluated and exported; "
              "0: the last weights (default: %(default)s)")
+    add("--context-share", type=float, default=0.3, metavar="SHARE",
+        help="share of rows that begin with a wake word, heard and not written down "
+             "(default: %(default)s)")
     add("--emit-early", type=float, default=0.0, metavar="SHARE",
         help="prefer labels to blanks by this much, so that they are not put off (FastEmit)")
     add("--mwer-weight", type=float, default=0.0, metavar="WEIGHT",

@@ -8,6 +8,7 @@ Shards that exist are kept, so the work resumes where it stopped. Several proces
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import sys
 import time
@@ -97,13 +98,16 @@ def _phones(item: PoolItem) -> tuple[list[str], list[float]]:
     return item.phones.split(), [end / 1000 for end in item.phone_ends_ms]
 
 
-def prepare(plan: Plan, worker: int = 0, workers: int = 1) -> int:
+def prepare(
+    plan: Plan, worker: int = 0, workers: int = 1, wanted: Callable[[], bool] = lambda: True
+) -> int:
     """Makes every missing shard of the plan, the most useful first; returns how many it made.
 
     Args:
         plan: what to make.
         worker: number of this process, from 0.
         workers: how many share the work, shard by shard.
+        wanted: asked before each shard whether to go on.
 
     Raises:
         RecordingError: most recordings of a portion of a corpus cannot be read.
@@ -112,6 +116,8 @@ def prepare(plan: Plan, worker: int = 0, workers: int = 1) -> int:
     for name, kind, utterances, recipe, seed in _tasks(plan):
         if zlib.crc32(f"{kind}/{name}".encode()) % workers != worker:
             continue
+        if not wanted():
+            break
         folder = plan.folder / kind
         if not (folder / f"{name}.json").exists():
             write_shard(folder, name, utterances, recipe, seed)
@@ -212,12 +218,18 @@ def _pool_tasks(
 def run_quietly(plan: Plan, worker: int = 0, workers: int = 1) -> None:
     """Entry of a background process: gives way to everything else.
 
-    Pools may still be growing, so it goes on looking until it is told to stop.
+    Pools may still be growing, so it goes on looking until it is told to stop, or until the
+    training that started it is gone: one that is killed tells nobody.
     """
     os.nice(10)
+    training = multiprocessing.parent_process()
+
+    def wanted() -> bool:
+        return training is None or training.is_alive()
+
     try:
-        while True:
-            if not prepare(plan, worker, workers):
+        while wanted():
+            if not prepare(plan, worker, workers, wanted):
                 time.sleep(PAUSE_S)
     except VoiceAgentError as error:
         print(f"error: {error}", file=sys.stderr)

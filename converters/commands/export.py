@@ -57,7 +57,12 @@ def main(args: argparse.Namespace) -> int:
     if not (args.asr / "checkpoint.pt").exists():
         print(f"error: {args.asr} holds no checkpoint.pt; run train-asr first", file=sys.stderr)
         return 2
-    weights = as_arrays(load_recogniser(args.asr))
+    model = load_recogniser(args.asr)
+    if model.shape.long_memory:
+        print(f"error: {args.asr} was trained with --long-memory, which is there to be compared; "
+              "the board's predictor sees two labels", file=sys.stderr)  # fmt: skip
+        return 2
+    weights = as_arrays(model)
     if args.bits == 4:
         weights = four_bits(weights, trained_scales(args.asr) or None)
     definitions = [json.loads((pool / "pool.json").read_text()) for pool in args.pool]

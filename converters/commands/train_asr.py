@@ -101,6 +101,14 @@ def main(args: argparse.Namespace) -> int:
         print("error: --mwer-weight needs --from: it refines what can already read",
               file=sys.stderr)  # fmt: skip
         return 2
+    weights = None
+    shape = Shape(hidden=args.hidden, layers=args.layers, long_memory=args.long_memory)
+    if args.start is not None:
+        shape, weights = _start(args.start)
+    if args.mwer_weight and shape.long_memory:
+        print("error: --mwer-weight reads with the board's beam, which knows predictors of two "
+              "labels only; --from has a long memory", file=sys.stderr)  # fmt: skip
+        return 2
     splits = chosen_splits(args.corpus, args.dev_corpus)
     rank = int(os.environ.get("RANK", "0"))
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -126,10 +134,6 @@ def main(args: argparse.Namespace) -> int:
     )
     supply = Supply(plan, args.preparers if rank == 0 else 0)
 
-    weights = None
-    shape = Shape(hidden=args.hidden, layers=args.layers, long_memory=args.long_memory)
-    if args.start is not None:
-        shape, weights = _start(args.start)
     # A run brings its simple joiner along, a bundle does not.
     windows_known = args.start is not None and (args.start / "checkpoint.pt").exists()
     hear_share = args.hear_share
@@ -198,6 +202,7 @@ class _Run:
             budget=self._args.batch_frames,
             long_frames=_LONG_ROWS if self._args.corpus else (),
             real_share=self._args.real_share,
+            wake_share=self._args.context_share,
         )
         return RowBuilder(self._supply.material(), recipe, self._args.seed)
 
@@ -234,18 +239,22 @@ class _Run:
             task = bar.add_task(
                 "training", total=1.0, step=0, loss="-", speed="-", rates="-"
             )
-            window: list[tuple[float, float, float, float]] = []
+            window: list[tuple[dict[str, float], float, float]] = []
             seen = self._trainer.progress.source_s
 
             def on_step(losses: dict[str, float], seconds: float) -> None:
                 nonlocal seen
                 state = self._trainer.progress
-                window.append((losses["pruned"], seconds, state.source_s - seen, losses["phones"]))
+                window.append((losses, seconds, state.source_s - seen))
                 seen = state.source_s
                 del window[:-100]
-                loss = sum(w[0] for w in window) / len(window)
+                # Methods' losses begin with the transducer: a window may hold steps without them.
+                mean = {
+                    name: sum(w[0].get(name, 0.0) for w in window) / len(window)
+                    for name in losses
+                }
+                loss, phones = mean.pop("pruned"), mean.pop("phones")
                 speed = sum(w[2] for w in window) / sum(w[1] for w in window)
-                phones = sum(w[3] for w in window) / len(window)
                 bar.update(
                     task, completed=self._trainer.fraction, step=state.step,
                     loss=f"{loss:.3f}" if state.transducer_steps else f"{phones:.3f} (phones)",
@@ -254,7 +263,8 @@ class _Run:
                 if state.step % 100 == 0 and self._rank == 0:
                     self._log(step=state.step, minutes=round(state.seconds / 60, 2),
                               loss=round(loss, 4), phones=round(phones, 4),
-                              audio_s_per_s=round(speed, 1))  # fmt: skip
+                              audio_s_per_s=round(speed, 1),
+                              **{name: round(each, 4) for name, each in mean.items()})  # fmt: skip
 
             def on_checkpoint() -> Any:
                 self._supply.rescan()

@@ -56,7 +56,7 @@ def test_the_distance_from_a_teacher_by_hand() -> None:
     # The student's encodings are all larger by one half, and its phones all as likely; the
     # teacher is sure of the first one.
     with torch.no_grad():
-        student.encoder.output.bias += 0.5
+        student.encoder.output.bias.add_(0.5)
         for model in (teacher, student):
             model.phones.weight.zero_()
             model.phones.bias.zero_()
@@ -132,3 +132,19 @@ def test_errors_are_not_weighed_before_anything_can_be_read(
     asked = ["train-asr", "--pool", str(tmp_path), "--out", str(tmp_path), "--mwer-weight", "1"]
     assert main(asked) == 2
     assert "--from" in capsys.readouterr().err
+
+
+def test_a_long_memory_is_for_comparing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shape = dataclasses.replace(SMALL, long_memory=True)
+    Trainer(tmp_path / "run", shape, SCHEDULE).save()
+    asked = ["train-asr", "--pool", str(tmp_path), "--out", str(tmp_path), "--mwer-weight", "1",
+             "--from", str(tmp_path / "run")]  # fmt: skip
+    assert main(asked) == 2
+    assert "two labels only" in capsys.readouterr().err
+    export = ["export", "--asr", str(tmp_path / "run"), "--wake", str(tmp_path), "--selftest",
+              str(tmp_path), "--card", str(tmp_path), "--out", str(tmp_path / "bundle")]
+    assert main(export) == 2
+    assert "--long-memory" in capsys.readouterr().err
+    assert not (tmp_path / "bundle").exists()

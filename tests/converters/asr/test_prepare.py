@@ -67,3 +67,20 @@ def test_copies_differ(tmp_path: Path):
     for path in paths:
         entries = json.loads(path.with_suffix(".json").read_text())
         assert [entry[2] for entry in entries] == ["word 0", "word 1"]
+
+
+class _Gone:
+    """A training that was killed."""
+
+    def is_alive(self) -> bool:
+        return False
+
+
+def test_nothing_is_made_for_a_training_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    _grow(tmp_path, 3)
+    monkeypatch.setattr("os.nice", lambda _: 0)
+    monkeypatch.setattr("multiprocessing.parent_process", _Gone)
+    prepare.run_quietly(_plan(tmp_path))
+    assert _texts(tmp_path) == []
