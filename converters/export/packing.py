@@ -111,8 +111,8 @@ def _cheapest(values: NDArray[np.int8], offset: int) -> _Coding:
     for height, width in _BLOCKS:
         if rows % height == 0 and columns % width == 0:
             matrix = PackedMatrix(offset, rows, columns, height, width)
-            blocks = values.reshape(rows // height, height, columns // width, width)
-            blocks = blocks.transpose(0, 2, 1, 3).reshape(-1, height * width)
+            grid = values.reshape(rows // height, height, columns // width, width)
+            blocks = grid.transpose(0, 2, 1, 3).reshape(-1, height * width)
             live = np.flatnonzero(blocks.any(axis=1))
             gaps = np.diff(live, prepend=-1) - 1
             found.append(_Coding(matrix, gaps, _numbers(blocks[live].reshape(-1))))

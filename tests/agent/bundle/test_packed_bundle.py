@@ -18,7 +18,7 @@ from agent.errors import BundleFileError
 from agent.hearing.features import BLOCK
 from agent.hearing.pipeline import Pipeline
 from agent.hearing.resampler import to_int16
-from agent.hearing.session_events import Finished
+from agent.hearing.session_events import Finished, SessionEvent
 from agent.update.bundle_files import bundle_digest, digest_files
 from agent.update.overlay_format import apply_overlay
 from converters.export.packing import pack_models
@@ -76,7 +76,7 @@ def test_what_lies_there_is_packed_and_smaller(plain: Path, packed: Path) -> Non
 def test_it_hears_the_same(packed: Path) -> None:
     pipeline = Pipeline(load_bundle(packed), Config())
     samples = np.pad(tones("_*a dc."), (0, 40 * BLOCK))
-    events = []
+    events: list[SessionEvent] = []
     for block in to_int16(samples[: len(samples) // BLOCK * BLOCK]).reshape(-1, BLOCK):
         events += pipeline.process(block)
     assert [event.text for event in events if isinstance(event, Finished)] == ["a dc"]

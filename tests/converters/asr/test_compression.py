@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 
 import numpy as np
 import pytest
@@ -27,6 +26,11 @@ def model() -> Recogniser:
     return Recogniser(SMALL)
 
 
+def gradient(parameter: nn.Parameter) -> Tensor:
+    assert parameter.grad is not None
+    return parameter.grad
+
+
 def learn(model: nn.Module, wanted: Compression, steps: int, towards: Tensor) -> Compressor:
     """Plain gradient steps of every LSTM matrix towards a value."""
     compressor = Compressor(model, wanted)
@@ -37,7 +41,7 @@ def learn(model: nn.Module, wanted: Compression, steps: int, towards: Tensor) ->
             loss.backward()
         with torch.no_grad():
             for _, parameter in prunable(model):
-                parameter.sub_(0.02 * parameter.grad)
+                parameter.sub_(0.02 * gradient(parameter))
         compressor.settle(model)
     return compressor
 
@@ -98,7 +102,7 @@ def test_gradients_are_those_of_the_rounded_weights_and_move_the_others(
                            before["encoder.cells.0.weight_hh_l0"])  # fmt: skip
     for name, parameter in stored_matrices(model):
         assert torch.equal(parameter, before[name])
-        torch.testing.assert_close(parameter.grad, 2 * seen[name])
+        torch.testing.assert_close(gradient(parameter), 2 * seen[name])
 
 
 def test_weights_return_even_if_a_step_fails(model: Recogniser) -> None:
@@ -127,7 +131,7 @@ def test_the_regulariser_brings_weights_to_their_grid(model: Recogniser) -> None
             torch.stack([p.sum() for _, p in prunable(model)]).sum().mul(0.0).backward()
         with torch.no_grad():
             for _, parameter in prunable(model):
-                parameter.sub_(1e-3 * parameter.grad)
+                parameter.sub_(1e-3 * gradient(parameter))
     # Uniform within a cell, the mean distance to its point is a quarter of a step.
     assert begin == pytest.approx(0.25, abs=0.04)
     assert distance(model, grid) < 0.08
@@ -178,7 +182,7 @@ def test_zeros_and_scales_survive_a_restart(model: Recogniser) -> None:
         torch.stack([p.sum() for _, p in prunable(model)]).sum().backward()
     for name, parameter in prunable(model):
         assert torch.equal(parameter == 0, before[name])
-        assert not parameter.grad[before[name]].any()
+        assert not gradient(parameter)[before[name]].any()
         assert torch.equal(second.state()["scales"][name], first.state()["scales"][name])
 
 
@@ -200,7 +204,7 @@ def test_options() -> None:
 
 def test_nothing_asked_for_changes_nothing(model: Recogniser) -> None:
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    compressor = Compressor(model, dataclasses.replace(Compression()))
+    compressor = Compressor(model, Compression())
     with compressor.applied(0, 0.5):
         pass
     compressor.settle(model)
