@@ -3,223 +3,51 @@
     voice-converters evaluate --wake --bundle firmware_models/command_en --real DIR
         [--positives-pool DIR] [--negatives-pool DIR] [--noise-hours 10] [--cpu] [--json FILE]
 
-Real clips of each split are set into streams of six seconds, alone and followed by a command, in
-every condition. False accepts are counted on (a) real speech that was never trained on, (b) pools
-of synthetic speech, (c) hard negatives, (d) real noise and music, once and in a loop. `--model`
-takes a ``.tflite`` file with a ``wake.json`` beside it, fresh from `train-wake`, in place of a
-bundle. Engines of others that are installed and know the phrase hear the very same streams.
+What is played is told in `wake_audio`. `--model` takes a ``.tflite`` file with a ``wake.json``
+beside it, fresh from `train-wake`, in place of a bundle. Engines of others that are installed and
+know the phrase hear the very same streams.
+
+With `--second-stage` the recogniser of the bundle is asked about every detection, and a table shows
+what its doubts would save and cost; see `wake_second_stage`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import zlib
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from agent.bundle.manifest import load_bundle
+from agent.bundle.runtime import Model
 from agent.bundle.schema import WakeEntry
+from agent.config import WakeConfig
 from agent.errors import BundleFileError, UnreadableAudioError
 from agent.hearing.features import SAMPLE_RATE
+from agent.hearing.second_stage import SecondStage, load_second_stage
+from agent.hearing.wake_word import WakeWord, wake_settings
+from converters.evaluation.wake_audio import Group, Sources, WakeAudio, never_trained
 from converters.evaluation.wake_counts import (
     Listener,
-    Negatives,
     Player,
-    Positives,
     Result,
     count_negatives,
     count_positives,
+    together,
 )
 from converters.evaluation.wake_cpu import Cpu, measure
 from converters.evaluation.wake_peers import installed_peers
-from converters.wake.pools import pool_utterances
-from converters.wake.recordings import Recording, Role, read_manifests
-from converters.wake.scenes import CLEAN, ROOM, Condition, Scene, in_noise, scene, stream
-from converters.wake.utterances import Utterance, read_audio, real_utterances
+from converters.wake.recordings import read_manifests
+from converters.wake.scenes import Scene
 
-CONDITIONS = (CLEAN, in_noise(20.0), in_noise(10.0), in_noise(5.0), in_noise(0.0), ROOM)
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
 PEER_THRESHOLDS = (0.5, 0.9, 0.97)
 """Other engines are heard at each of these, since none of theirs is ours."""
-_COMMAND_S = (1.0, 6.0)
-_SEED = 20
-"""Of noise and rooms; a fixed one, so that two models meet the same audio."""
-
-
-# -- groups ----------------------------------------------------------------------------------
-
-
-def real_positives(recordings: Sequence[Recording], phrase: str) -> dict[str, list[Recording]]:
-    """Groups of real wake words: the bare phrase by split, and longer texts that end with it."""
-    groups: dict[str, list[Recording]] = {}
-    for recording in recordings:
-        if recording.role is Role.POSITIVE:
-            bare = recording.text.split(" / ")[0] == phrase
-            name = recording.split if bare else f"{recording.split}, within a longer phrase"
-            groups.setdefault(name, []).append(recording)
-    return dict(sorted(groups.items()))
-
-
-def never_trained(recordings: Sequence[Recording]) -> list[Recording]:
-    """Recordings without the wake word that training may not see."""
-    negative = {Role.WORD, Role.SPEECH, Role.NOISE}
-    return [
-        r for r in recordings if r.role in negative and not (r.trainable and r.split == "train")
-    ]
-
-
-def commands(recordings: Sequence[Recording], split: str) -> list[Utterance]:
-    """What is said behind the wake words of a split: its commands, else any short speech."""
-    speech = [
-        r
-        for r in recordings
-        if r.role is Role.SPEECH
-        and r.split == split
-        and _COMMAND_S[0] <= r.seconds <= _COMMAND_S[1]
-    ]
-    return list(real_utterances([r for r in speech if r.key.startswith("cmd_")] or speech))
-
-
-@dataclass(frozen=True)
-class Audio:
-    """What is played.
-
-    Attributes:
-        recordings: real ones, of all splits.
-        positives_pools: folders of synthetic wake words.
-        negatives_pools: folders of synthetic speech.
-        noise_hours: how long real noise and music is looped; 0: not at all.
-        splits: of the real positives.
-    """
-
-    recordings: Sequence[Recording] = ()
-    positives_pools: Sequence[Path] = ()
-    negatives_pools: Sequence[Path] = ()
-    noise_hours: float = 0.0
-    splits: Sequence[str] = ("dev", "test")
-
-
-class Evaluation:
-    """Plays everything to an engine, and gives every engine the same.
-
-    Args:
-        audio: what is played.
-        phrase: the wake phrase.
-    """
-
-    def __init__(self, audio: Audio, phrase: str) -> None:
-        self._audio, self._phrase = audio, phrase
-        held = [r for r in audio.recordings if r.role is Role.NOISE and r.split == "test"]
-        self._noises = [read_audio(r.path) for r in held]
-        # Without noise recordings there are the conditions that need none.
-        self._conditions = [c for c in CONDITIONS if self._noises or c.noise_db is None]
-
-    # -- misses --------------------------------------------------------------------------------
-
-    def positives(self, player: Player) -> list[Positives]:
-        """Misses of an engine in every group and condition."""
-        found = []
-        for name, streams in self._positive_streams():
-            found.append(count_positives(player, name, streams))
-        return found
-
-    def _positive_streams(self) -> Iterator[tuple[str, Iterable[Scene]]]:
-        for name, group in real_positives(self._audio.recordings, self._phrase).items():
-            split, _, longer = name.partition(",")
-            if split not in self._audio.splits:
-                continue
-            words = list(real_utterances(group))
-            # In a longer clip, energy does not tell where the phrase ends.
-            yield from self._in_streams(f"real {name}", words, [], known=not longer)
-            following = commands(self._audio.recordings, split)
-            if following and not longer:
-                yield from self._in_streams(f"real {name} + command", words, following, known=True)
-        for folder in self._audio.positives_pools:
-            words = [u for u in pool_utterances(folder, self._phrase) if u.role is Role.POSITIVE]
-            yield from self._in_streams(f"synthetic {folder.name}", words, [], known=True)
-
-    def _in_streams(
-        self,
-        name: str,
-        words: Sequence[Utterance],
-        following: Sequence[Utterance],
-        *,
-        known: bool,
-    ) -> Iterator[tuple[str, Iterable[Scene]]]:
-        for condition in self._conditions:
-            yield f"{name}: {condition.name}", self._streams(words, following, condition, known)
-
-    def _streams(
-        self,
-        words: Sequence[Utterance],
-        following: Sequence[Utterance],
-        condition: Condition,
-        known: bool,
-    ) -> Iterator[Scene]:
-        for word in words:
-            place = zlib.crc32(f"command {word.key}".encode())
-            command = following[place % len(following)] if following else None
-            made = stream(word, condition, self._noises, _SEED, command)
-            yield made if known else replace(made, word_end_s=None)
-
-    # -- false accepts -------------------------------------------------------------------------
-
-    def negatives(self, player: Player) -> list[Negatives]:
-        """False accepts of an engine."""
-        return [count_negatives(player, *pair) for pair in self._negative_streams()]
-
-    def _negative_streams(self) -> Iterator[tuple[str, Iterable[Scene]]]:
-        unseen = never_trained(self._audio.recordings)
-        for name, roles in (
-            ("(a) real speech", {Role.WORD, Role.SPEECH}),
-            ("(d) real noise and music, once", {Role.NOISE}),
-        ):
-            group = [r for r in unseen if r.role in roles]
-            if group:
-                yield name, self._once(real_utterances(group))
-        if self._noises and self._audio.noise_hours:
-            yield "(d) real noise and music, looped", self._looped()
-        for folder in (*self._audio.positives_pools, *self._audio.negatives_pools):
-            everything = list(pool_utterances(folder, self._phrase))
-            for name, role in (("(b) speech", Role.SPEECH), ("(c) near misses", Role.CONFUSABLE)):
-                chosen = [u for u in everything if u.role is role]
-                if chosen:
-                    yield f"{name} of {folder.name}", self._once(chosen)
-
-    def _once(self, utterances: Iterable[Utterance]) -> Iterator[Scene]:
-        for utterance in utterances:
-            yield scene(utterance, CLEAN, self._noises, _SEED)
-
-    def _looped(self) -> Iterator[Scene]:
-        """Minutes of two noises at once, at levels from faint to loud."""
-        rng = np.random.default_rng(_SEED)
-        samples = 60 * SAMPLE_RATE
-        for minute in range(round(self._audio.noise_hours * 60)):
-            sound = np.zeros(samples, np.float32)
-            for level_dbfs in rng.uniform(-50.0, -12.0, 2):
-                noise = self._noises[int(rng.integers(len(self._noises)))]
-                piece = np.resize(np.roll(noise, -int(rng.integers(len(noise)))), samples)
-                rms = float(np.sqrt(np.mean(np.square(piece, dtype=np.float64))))
-                sound += piece * np.float32(10 ** (level_dbfs / 20) / max(rms, 1e-5))
-            yield Scene(f"loop {minute}", "", np.clip(sound, -1.0, 1.0), None, 60.0)
-
-    # -- CPU -----------------------------------------------------------------------------------
-
-    def cpu(self, players: Sequence[Player], minutes: float, rounds: int) -> list[Cpu]:
-        """CPU of several engines on the first of the negatives."""
-        kept: list[Scene] = []
-        for _, streams in self._negative_streams():
-            for each in streams:
-                kept.append(each)
-                if sum(len(k.samples) for k in kept) >= minutes * 60 * SAMPLE_RATE:
-                    return measure(players, kept, minutes=minutes, rounds=rounds)
-        return measure(players, kept, minutes=minutes, rounds=rounds) if kept else []
-
-
-# -- command ---------------------------------------------------------------------------------
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -234,7 +62,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help="wake pool of another seed or voice (may be repeated)",
+        help="wake pool of another seed or voice: its words count as misses, the rest as below"
+        " (may be repeated)",
     )
     add(
         "--negatives-pool",
@@ -242,7 +71,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help="speech pool of another seed or voice (may be repeated)",
+        help="pool of another seed or voice: speech counts in events an hour, the near misses of a"
+        " wake pool in shares (may be repeated)",
     )
     add(
         "--noise-hours",
@@ -253,72 +83,172 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--threshold", type=float, metavar="T", help="judge with this one instead of its own")
     add("--splits", nargs="+", default=["dev", "test"], help="of the real words (default: both)")
+    add(
+        "--second-stage",
+        action="store_true",
+        help="instead: what the recogniser of the bundle thinks of the detections in the real"
+        " recordings of dev and in the pools; a low --threshold gives it more to reject",
+    )
     add("--cpu", action="store_true", help="also measure CPU: ten minutes, five times, in turn")
     add("--cpu-minutes", type=float, default=10.0, help=argparse.SUPPRESS)
     add("--json", type=Path, metavar="FILE", help="also write the figures as JSON")
 
 
-def listener_for(
-    bundle: Path | None, model: Path | None, threshold: float | None = None
-) -> Listener:
-    """The wake word of a bundle, of a single file, or of the factory bundle.
-
-    Args:
-        bundle: folder of a bundle.
-        model: a .tflite file with wake.json beside it; comes before the bundle.
-        threshold: in place of the one it has.
-
-    Raises:
-        BundleFileError: the file has no wake.json beside it, or the bundle no wake word.
-    """
-    if model is not None:
-        described = model.with_name("wake.json")
-        if not described.exists():
-            raise BundleFileError(f"{described} is missing; run train-wake to make it")
-        entry = WakeEntry(**json.loads(described.read_text(encoding="utf-8")))
-        return Listener(model, _with(entry, threshold))
-    if bundle is None:
-        import firmware_models
-
-        bundle = firmware_models.factory_bundle()
-    manifest = load_bundle(bundle).manifest
-    if not manifest.wake:
-        raise BundleFileError(f"{bundle} holds no wake word; export one into it")
-    return Listener(bundle / manifest.wake[0].file, _with(manifest.wake[0], threshold))
-
-
-def _with(entry: WakeEntry, threshold: float | None) -> WakeEntry:
-    return entry if threshold is None else replace(entry, threshold=round(1000 * threshold))
-
-
 def run(args: argparse.Namespace) -> int:
     """Evaluates, prints the tables and writes the JSON."""
-    from converters.evaluation.wake_tables import as_json, print_cpu, print_tables
-
     if args.real is None and not args.positives_pool and not args.negatives_pool:
         raise UnreadableAudioError(
             "nothing to play: give --real, --positives-pool or --negatives-pool"
         )
-    listener = listener_for(args.bundle, args.model, args.threshold)
-    phrase = listener.entry.phrase
-    recordings = list(read_manifests(args.real, phrase)) if args.real else []
-    audio = Audio(
-        recordings, args.positives_pool, args.negatives_pool, args.noise_hours, args.splits
+    return _second_stage(args) if args.second_stage else _counts(args)
+
+
+def _counts(args: argparse.Namespace) -> int:
+    from converters.evaluation.wake_tables import as_json, print_cpu, print_tables
+
+    entry, model, _ = _word(args)
+    recordings = list(read_manifests(args.real, entry.phrase)) if args.real else []
+    sources = Sources(
+        recordings,
+        never_trained(recordings),
+        args.positives_pool,
+        args.negatives_pool,
+        args.noise_hours,
+        args.splits,
     )
-    evaluation = Evaluation(audio, phrase)
-    scored, timed = installed_peers(phrase, PEER_THRESHOLDS)
+    audio = WakeAudio(sources, entry.phrase)
+    listener = Listener(WakeWord(model, wake_settings(entry, WakeConfig())), entry)
+    scored, timed = installed_peers(entry.phrase, PEER_THRESHOLDS)
     results = []
-    players: list[Player] = [listener, *scored]
-    for player in players:
-        result = Result(player.name, evaluation.positives(player), evaluation.negatives(player))
-        print_tables(phrase, listener.entry.threshold, result)
-        results.append(result)
-    costs = evaluation.cpu([listener, *timed], args.cpu_minutes, 5) if args.cpu else []
+    with _progress() as progress:
+        for player in (listener, *scored):
+            result = play(player, audio, progress)
+            print_tables(entry.phrase, entry.threshold, result)
+            results.append(result)
+    costs = cpu([listener, *timed], audio, args.cpu_minutes, 5) if args.cpu else []
     print_cpu(costs)
-    left_out = [r.key for r in recordings if r.role is Role.LEFT_OUT]
+    left_out = audio.left_out
     if left_out:
-        print(f"left out, because they hold the phrase inside other words: {', '.join(left_out)}")
+        print(f"left out, because they hold the phrase or its sound: {', '.join(left_out)}")
+    if audio.loops and args.noise_hours:
+        print(f"looped: {', '.join(audio.loops)}")
     if args.json is not None:
-        content = as_json(listener.entry, results, costs, left_out)
+        content = as_json(entry, results, costs, left_out) | {"looped": audio.loops}
         args.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return 0
+
+
+def _second_stage(args: argparse.Namespace) -> int:
+    from converters.evaluation.wake_second_stage import print_trade, seen_or_dev, trade
+
+    entry, model, second_stage = _word(args)
+    recordings = list(read_manifests(args.real, entry.phrase)) if args.real else []
+    sources = Sources(
+        recordings,
+        seen_or_dev(recordings),
+        args.positives_pool,
+        args.negatives_pool,
+        splits=("dev",),
+        noise_split="dev",
+    )
+    audio = WakeAudio(sources, entry.phrase)
+    word = WakeWord(model, wake_settings(entry, WakeConfig()), second_stage)
+    listener = Listener(word, entry)
+    with _progress() as progress:
+        found = trade(
+            listener,
+            [_watched(group, progress) for group in audio.positives()],
+            [_watched(group, progress) for group in audio.negatives()],
+        )
+    print_trade(entry, found)
+    if args.json is not None:
+        args.json.write_text(json.dumps(found.as_json(), indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def play(player: Player, audio: WakeAudio, progress: Progress) -> Result:
+    """Plays everything to an engine.
+
+    Args:
+        player: the engine.
+        audio: what is played.
+        progress: shows how far it is.
+    """
+    positives = []
+    for group in audio.positives():
+        watched = _watched(group, progress)
+        positives.append(count_positives(player, group.name, watched.streams))
+    negatives = []
+    for group in audio.negatives():
+        watched = _watched(group, progress)
+        negatives.append(count_negatives(player, group.name, watched.streams))
+    for kind in ("(b) speech", "(c) near misses"):
+        of_kind = [each for each in negatives if each.name.startswith(kind)]
+        if len(of_kind) > 1:
+            negatives.append(together(f"{kind}, all pools", of_kind))
+    return Result(player.name, positives, negatives)
+
+
+def cpu(players: Sequence[Player], audio: WakeAudio, minutes: float, rounds: int) -> list[Cpu]:
+    """CPU of several engines on the first of the negatives."""
+    kept: list[Scene] = []
+    samples = 0.0
+    for group in audio.negatives():
+        for each in group.streams:
+            kept.append(each)
+            samples += len(each.samples)
+            if samples >= minutes * 60 * SAMPLE_RATE:
+                return measure(players, kept, minutes=minutes, rounds=rounds)
+    return measure(players, kept, minutes=minutes, rounds=rounds) if kept else []
+
+
+def _word(args: argparse.Namespace) -> tuple[WakeEntry, Model, SecondStage | None]:
+    """The wake word of a bundle, of a single file, or of the factory bundle.
+
+    Returns:
+        How it is judged, its model, and the bundle's second stage where that is asked for; it
+        rejects nothing.
+
+    Raises:
+        BundleFileError: the file has no wake.json beside it, or the bundle no wake word.
+    """
+    import firmware_models
+
+    bundle = load_bundle(args.bundle or firmware_models.factory_bundle())
+    if args.model is not None:
+        described = args.model.with_name("wake.json")
+        if not described.exists():
+            raise BundleFileError(f"{described} is missing; run train-wake to make it")
+        entry = WakeEntry(**json.loads(described.read_text(encoding="utf-8")))
+        model = Model(args.model)
+    elif bundle.manifest.wake:
+        entry = bundle.manifest.wake[0]
+        model = Model(bundle.directory / entry.file)
+    else:
+        raise BundleFileError(f"{bundle.directory} holds no wake word; export one into it")
+    if args.threshold is not None:
+        entry = replace(entry, threshold=round(1000 * args.threshold))
+    asked = load_second_stage(bundle, entry.phrase) if args.second_stage else None
+    return entry, model, asked
+
+
+def _watched(group: Group, progress: Progress) -> Group:
+    """The same group; the bar moves as its streams are taken."""
+    return replace(group, streams=_counted(group.streams, progress, group.name, group.count))
+
+
+def _counted(
+    streams: Iterable[Scene], progress: Progress, name: str, count: int
+) -> Iterator[Scene]:
+    task: TaskID = progress.add_task(name, total=count)
+    for each in streams:
+        yield each
+        progress.advance(task)
+    progress.remove_task(task)
+
+
+def _progress() -> Progress:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    return Progress(console=Console(file=sys.stderr), transient=True)

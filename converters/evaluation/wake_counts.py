@@ -9,17 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.bundle.runtime import Model
 from agent.bundle.schema import WakeEntry
-from agent.config import WakeConfig
 from agent.hearing.features import BLOCK, FRAME_SECONDS, SAMPLE_RATE, LogMel
-from agent.hearing.wake_word import WakeWord, wake_settings
+from agent.hearing.wake_word import WakeWord
 from converters.evaluation.intervals import Rate, Share, rate, share
 from converters.wake.detection import ALLOWED_EARLY_S, ALLOWED_LATE_S
 from converters.wake.scenes import Scene
@@ -33,6 +30,8 @@ class Event:
     """When it was known."""
     word_end_s: float | None = None
     """Where it places the end of the word; None: it does not say."""
+    agreement: float | None = None
+    """What the second stage thinks of it, if there is one."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +64,18 @@ def microphone(samples: NDArray[np.float32]) -> NDArray[np.int16]:
 
 
 class Listener:
-    """A wake word as the daemon runs it."""
+    """A wake word as the daemon runs it.
 
-    def __init__(self, model: Path, entry: WakeEntry) -> None:
+    Args:
+        word: the wake word.
+        entry: how it is judged.
+    """
+
+    def __init__(self, word: WakeWord, entry: WakeEntry) -> None:
         self.name = "voice-agent"
         self.entry = entry
         self.cpu_s = self.audio_s = 0.0
-        self._word = WakeWord(Model(model), wake_settings(entry, WakeConfig()))
+        self._word = word
         self._features = LogMel()
 
     def play(self, stream: Scene) -> Heard:
@@ -87,7 +91,8 @@ class Listener:
             peak = max(peak, self._word.score)
             if detection is not None:
                 end = detection.end_frame * FRAME_SECONDS
-                found.append(Event(end + self.entry.latency * FRAME_SECONDS, end))
+                known = end + self.entry.latency * FRAME_SECONDS
+                found.append(Event(known, end, detection.agreement))
         self.cpu_s += time.process_time() - began
         self.audio_s += blocks.size / SAMPLE_RATE
         return Heard(stream, found, peak)
@@ -114,7 +119,8 @@ class Positives:
         return share(sum(s.k for s in worst), sum(s.n for s in worst))
 
 
-def _belongs(heard: Heard) -> Event | None:
+def owed(heard: Heard) -> Event | None:
+    """The event that a stream with one wake word owes; None if it is missed."""
     end = heard.scene.word_end_s
     for event in heard.events:
         if end is None or end - ALLOWED_EARLY_S <= event.time_s <= end + ALLOWED_LATE_S:
@@ -127,7 +133,7 @@ def count_positives(player: Player, name: str, streams: Iterable[Scene]) -> Posi
     by_speaker: dict[str, list[bool]] = {}
     delays, errors, missed = [], [], []
     for stream in streams:
-        event = _belongs(player.play(stream))
+        event = owed(player.play(stream))
         by_speaker.setdefault(stream.speaker, []).append(event is None)
         if event is None:
             missed.append(stream.key)
@@ -174,6 +180,16 @@ def count_negatives(player: Player, name: str, streams: Iterable[Scene]) -> Nega
         if heard.events:
             fired.append(stream.key)
     return Negatives(name, rate(count, seconds / 3600), share(len(fired), n), fired)
+
+
+def together(name: str, groups: Sequence[Negatives]) -> Negatives:
+    """Several groups as one."""
+    return Negatives(
+        name,
+        rate(sum(g.accepted.events for g in groups), sum(g.accepted.hours for g in groups)),
+        share(sum(g.utterances.k for g in groups), sum(g.utterances.n for g in groups)),
+        [key for group in groups for key in group.accepted_keys],
+    )
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from agent.bundle.schema import WakeEntry
-from converters.evaluation import wake_counts
+from agent.config import WakeConfig
+from agent.hearing.wake_word import WakeWord, wake_settings
 from converters.evaluation.intervals import share
-from converters.evaluation.wake import never_trained, real_positives
+from converters.evaluation.wake_audio import never_trained, real_positives
 from converters.evaluation.wake_counts import (
     Event,
     Heard,
@@ -14,6 +15,7 @@ from converters.evaluation.wake_counts import (
     Positives,
     count_negatives,
     count_positives,
+    together,
 )
 from converters.evaluation.wake_cpu import measure
 from converters.wake.recordings import Recording, Role
@@ -22,9 +24,6 @@ from converters.wake.scenes import Scene
 
 class _Loudness:
     """Stands where the .tflite runs: the score is 1 while a frame is loud."""
-
-    def __init__(self, _path):
-        pass
 
     def require(self, inputs, outputs):
         pass
@@ -37,13 +36,12 @@ class _Loudness:
 
 
 @pytest.fixture
-def listener(monkeypatch, tmp_path):
-    monkeypatch.setattr(wake_counts, "Model", _Loudness)
+def listener():
     entry = WakeEntry(
         phrase="beep", file="wake/beep.tflite", threshold=500, smoothing=1, refractory=25,
         latency=2, length=5,
     )  # fmt: skip
-    return Listener(tmp_path / "beep.tflite", entry)
+    return Listener(WakeWord(_Loudness(), wake_settings(entry, WakeConfig())), entry)
 
 
 def burst(at_s, seconds=4.0, speaker="s", key="k", end=None):
@@ -85,6 +83,15 @@ def test_false_accepts_per_hour_and_per_utterance(listener):
     assert found.accepted.hours == pytest.approx(7.0 / 3600)
     assert (found.utterances.k, found.utterances.n) == (1, 2)
     assert found.accepted_keys == ["two"]
+
+
+def test_groups_together_are_counted_as_one(listener):
+    quiet = Scene("none", "s", np.zeros(64_000, "f4"), None, 3.0)
+    groups = [count_negatives(listener, "x", [burst(1.0)]), count_negatives(listener, "y", [quiet])]
+    found = together("both", groups)
+    assert (found.accepted.events, found.utterances.k, found.utterances.n) == (1, 1, 2)
+    assert found.accepted.hours == pytest.approx(7.0 / 3600)
+    assert found.accepted_keys == ["k"]
 
 
 def test_streams_do_not_hear_each_other(listener):
