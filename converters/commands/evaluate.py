@@ -45,8 +45,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--over", type=Path, metavar="POOL",
         help="also hear the synthetic commands over the speech of this pool, 5 dB weaker")
     add("--pocketsphinx", action="store_true",
-        help="also hear everything with PocketSphinx (pip install pocketsphinx), with its own "
-             "language model and with one of our commands")
+        help="also hear everything with PocketSphinx, with its own language model and with one "
+             "of our commands")
     add("--part", type=int, default=200, metavar="N",
         help="how many sentences of each set the last three hear (default: %(default)s)")
     add("--json", type=Path, metavar="FILE",

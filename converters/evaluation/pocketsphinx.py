@@ -1,6 +1,4 @@
-"""PocketSphinx on the very same recordings, where it is installed: what its users know.
-
-    pip install pocketsphinx        # beside the converters; nothing else here needs it
+"""PocketSphinx on the very same recordings: what its users know, and what comes with the converters.
 
 Once with the English language model that comes with it, once with one of our own domain: a word
 trigram of the training sentences, without those that hold words its dictionary lacks.
