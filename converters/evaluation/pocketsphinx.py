@@ -1,4 +1,4 @@
-"""PocketSphinx on the very same recordings: what its users know, and what comes with the converters.
+"""PocketSphinx on the very same recordings; it comes with the converters and many know it.
 
 Once with the English language model that comes with it, once with one of our own domain: a word
 trigram of the training sentences, without those that hold words its dictionary lacks.
