@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from agent.hearing.wake_word import own_word
 from converters.commands import train_wake
 from converters.synthesis.errors import SynthesisError
 from converters.wake import own_pools
+from converters.wake.warm_start import config_of
+from converters.wake.whole_run import schedule_for, start_of
 from tests.converters.wake.test_command import parsed
 
 
@@ -25,6 +28,26 @@ def test_a_phrase_needs_pools_of_two_kinds_of_voices_and_shares_two_more():
         ("speech_5", "train", 2.0), ("speech_dev_5", "dev", 0.5),
     ]  # fmt: skip
     assert {o.recipe.phrase for o in shared} == {""}
+
+
+def test_a_new_word_begins_with_the_bundled_model():
+    args = argparse.Namespace(start=None, from_scratch=False)
+    file, phrase = start_of(args)
+    assert file is not None
+    assert config_of(file).channels == 64
+    assert phrase == "computer"
+    args.from_scratch = True
+    assert start_of(args) == (None, "")
+
+
+def test_how_fast_a_run_learns():
+    assert schedule_for(8000, fresh=True, same=False, rate=None).peak_rate == 3e-3
+    other = schedule_for(800, fresh=False, same=False, rate=None)
+    same = schedule_for(2000, fresh=False, same=True, rate=None)
+    # A trained word is changed gently and mined from the start; a new one has nothing to mine yet.
+    assert other.peak_rate > same.peak_rate
+    assert (other.mine_from, same.mine_from) == (0.3, 0.0)
+    assert schedule_for(800, fresh=False, same=True, rate=1e-3).peak_rate == 1e-3
 
 
 def test_a_word_that_no_dictionary_knows_is_refused_before_anything_is_made():

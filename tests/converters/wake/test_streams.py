@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from converters.synthesis.phones import UNKNOWN
 from converters.wake.augmentation import Augmenter
 from converters.wake.feature_bank import Entry, Planned, build_bank, read_bank
 from converters.wake.recordings import Role
-from converters.wake.streams import Mined, Mixture, StreamMaker
+from converters.wake.streams import Mined, Mixture, StreamMaker, mixture_for
 from tests.converters.wake.toy import utterances
 
 
@@ -109,3 +111,19 @@ def test_phones_lie_where_their_sounds_do():
     loud = heard.mean(axis=1) > -5.0
     known = labels != UNKNOWN
     np.testing.assert_array_equal(loud[known], labels[known] == 9)
+
+
+def test_synthetic_words_meet_synthetic_speech(entries):
+    """With real negatives alone, "a person" would mean "no"."""
+    assert mixture_for(entries).real_others == Mixture().real_others
+    made = [replace(e, real=e.real and e.role is not Role.POSITIVE) for e in entries]
+    mixture = mixture_for(made)
+    assert mixture.real_others == 0.0
+    assert mixture.real_noise > 0.0
+
+
+def test_a_noise_is_never_twice_the_same(entries):
+    maker = StreamMaker(entries, Mixture(frames=60))
+    drawn = [maker._noise(240, np.random.default_rng(seed)) for seed in range(6)]
+    assert all(each.shape == (240, 64) for each in drawn)
+    assert len({float(each.mean()) for each in drawn}) == 6

@@ -18,7 +18,7 @@ from converters.wake.recordings import Role
 from converters.wake.streams import Mixture
 from converters.wake.training import Schedule, Trainer, frame_loss, learning_rate, phone_loss
 from converters.wake.tuning_set import TuningSet
-from tests.converters.wake.toy import utterances
+from tests.converters.wake.toy import RATE, utterances
 
 
 @pytest.fixture(scope="module")
@@ -89,14 +89,14 @@ def test_a_checkpoint_of_other_settings_is_refused(entries, tuning, tmp_path):
 
 @pytest.fixture(scope="module")
 def trained(entries, tuning):
-    run = trainer(entries, tuning, 160, peak_rate=1e-2, average=0.9, evaluations=4)
+    run = trainer(entries, tuning, 320, peak_rate=1e-2, average=0.9, evaluations=4)
     run.run()
     return run
 
 
 def test_it_learns_the_toy_word_and_not_its_reverse(trained, tuning):
     assert trained.history[-1]["loss"] < trained.history[0]["loss"]
-    assert trained.best_merit > 0.7  # a quarter of it in noise as loud as the word
+    assert trained.best_merit > 0.3  # half of it in noise about as loud as the word
     found = tuning.scores(trained.best)
     clean = tuning.positives(found, condition="clean")
     assert sum(hit(each, Rule(0.5), end) is None for each, end in clean) <= 1
@@ -118,6 +118,25 @@ def test_the_file_decides_as_the_network_and_is_judged(trained, tuning):
     missed = sum(hit(each, judged.rule, end) is None for each, end in network)
     assert abs(judged.figures["misses"]["real, clean"]["k"] - missed) <= 1
     assert judged.figures["misses"]["real, clean"]["n"] == 5
+
+
+def test_the_threshold_hears_further_sound_and_counts_its_hours(trained, tuning):
+    model = Model(wake_tflite(trained.best, "toy"))
+    alone = judge(model, tuning, Rule(0.5))
+    further = [u for u in utterances(4, "further") if u.role is not Role.POSITIVE]
+    more = judge(model, tuning, Rule(0.5), further)
+    seconds = sum(len(u.load()) for u in further) / RATE
+    assert more.chosen.hours == pytest.approx(alone.chosen.hours + seconds / 3600)
+    # The wake word itself, said to be none, drives the threshold up.
+    words = [replace(u, role=Role.SPEECH) for u in utterances(9, "more") if "yes" in u.key]
+    assert judge(model, tuning, Rule(0.5), words).rule.threshold > alone.rule.threshold
+
+
+def test_real_positives_meet_several_noises(tuning):
+    """Dev speakers are few; each of their words is heard in three draws of noise and room."""
+    counts = {c: len(tuning.positives([np.zeros(0, np.float32)] * len(tuning.tracks), condition=c))
+              for c in ("clean", "5 dB", "0 dB", "room")}  # fmt: skip
+    assert counts == {"clean": 5, "5 dB": 15, "0 dB": 15, "room": 15}
 
 
 def test_mining_finds_high_scores_outside_positives(trained, entries):
