@@ -9,9 +9,7 @@ later diffs start from it.
 from __future__ import annotations
 
 import dataclasses
-import lzma
 import shutil
-import tarfile
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,8 +19,7 @@ from typing import Any
 from tuf.api.metadata import TargetFile
 
 from agent.bundle.manifest import Bundle, load_bundle
-from agent.errors import BundleError
-from agent.update.bundle_files import bundle_digest, bundle_paths, digest_files
+from agent.update.bundle_files import bundle_digest, digest_files
 from agent.update.release import (
     ANY_HARDWARE,
     Custom,
@@ -34,6 +31,8 @@ from agent.update.release import (
 )
 from converters.updates.diff_maker import make_diff
 from converters.updates.errors import PublishError
+from converters.updates.image_writer import write_image
+from converters.updates.kept_bundles import forget_bundles, keep_bundle, kept_bundles
 from converters.updates.keys import KeyRing
 from converters.updates.repository import Repository
 
@@ -112,12 +111,12 @@ def add_release(
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, path)
             targets[target.path] = target
-    _keep_bundle(repository, bundle, role)
+    keep_bundle(repository.folder, bundle, role)
     _withdraw_old(repository, role)
     # What boards may still be told of is removed when the new metadata count, not before.
     repository.commit(ring, *changed)
     _remove_unlisted(repository)
-    _forget_bundles(repository, role, terms.diffs)
+    forget_bundles(repository.folder, role, max(terms.diffs, _KEPT_RELEASES))
     return [Made(target.path, target.length) for _, target in made]
 
 
@@ -179,23 +178,6 @@ def change_terms(
     return changed
 
 
-def write_image(bundle: Path, out: Path) -> None:
-    """Packs a bundle; the same bundle always gives the same bytes.
-
-    Args:
-        bundle: The bundle.
-        out: Where to.
-    """
-    # -6 needs 9 MB to unpack: also the smallest board has them.
-    with lzma.open(out, "wb", preset=6) as packed, tarfile.open(fileobj=packed, mode="w|") as tar:
-        for path in sorted(bundle_paths(bundle), key=str.encode):
-            member = tarfile.TarInfo(path)
-            member.size = (bundle / path).stat().st_size
-            member.mode = 0o644
-            with (bundle / path).open("rb") as stream:
-                tar.addfile(member, stream)
-
-
 def _make_targets(
     repository: Repository, bundle: Bundle, terms: Terms, role: str, folder: Path
 ) -> list[tuple[Path, TargetFile]]:
@@ -218,7 +200,8 @@ def _make_targets(
     image = folder / "image"
     write_image(bundle.directory, image)
     made = [(image, _target(f"{prefix}.tar.xz", image, common))]
-    bases = sorted(_bundles(repository, role).items())[-terms.diffs :] if terms.diffs else []
+    earlier = sorted(kept_bundles(repository.folder, role).items())
+    bases = earlier[-terms.diffs :] if terms.diffs else []
     for number, base in reversed(bases):
         diff = folder / f"{number}.diff"
         report = make_diff(base, bundle.directory, diff)
@@ -243,23 +226,6 @@ def _custom(target: TargetFile) -> Mapping[str, Any] | None:
     return custom
 
 
-def _keep_bundle(repository: Repository, bundle: Bundle, role: str) -> None:
-    place = repository.folder / "bundles" / role / str(bundle.manifest.release)
-    if place.exists():
-        shutil.rmtree(place)
-    try:
-        for path in bundle_paths(bundle.directory):
-            (place / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(bundle.directory / path, place / path)
-    except OSError as error:
-        raise BundleError(f"{bundle.directory} cannot be kept ({error.strerror}).") from error
-
-
-def _bundles(repository: Repository, role: str) -> dict[int, Path]:
-    folder = repository.folder / "bundles" / role
-    return {int(path.name): path for path in folder.glob("*") if path.name.isdecimal()}
-
-
 def _withdraw_old(repository: Repository, role: str) -> None:
     """Takes all but the last releases off the offer."""
     offered = releases_of(repository, role)
@@ -267,12 +233,6 @@ def _withdraw_old(repository: Repository, role: str) -> None:
     for release in offered:
         if release.release not in kept:
             del repository.roles[role].signed.targets[release.target]
-
-
-def _forget_bundles(repository: Repository, role: str, diffs: int) -> None:
-    """Removes bundles that no diff will start from any more."""
-    for _, folder in sorted(_bundles(repository, role).items())[: -max(diffs, _KEPT_RELEASES)]:
-        shutil.rmtree(folder)
 
 
 def _remove_unlisted(repository: Repository) -> None:

@@ -35,9 +35,14 @@ from tuf.api.metadata import (
 from tuf.api.serialization.json import JSONSerializer
 
 from agent.update.release import role_name
-from converters.updates.durable_file import replace_file
 from converters.updates.errors import RepositoryFolderError
 from converters.updates.keys import FIRST_KEYS, THRESHOLDS, KeyRing
+from converters.updates.metadata_files import (
+    metadata_files,
+    prune_metadata,
+    read_metadata,
+    write_metadata,
+)
 
 LIFETIMES = {
     "root": dt.timedelta(days=365),
@@ -46,7 +51,6 @@ LIFETIMES = {
     "timestamp": dt.timedelta(days=2),
 }
 ROLE_LIFETIME = dt.timedelta(days=30)
-_KEPT_VERSIONS = 2  # of snapshot, targets and roles: a board may be reading the one before
 
 _SERIALIZER = JSONSerializer(compact=True)
 AnySigned = TypeVar("AnySigned", bound=Signed)
@@ -71,12 +75,12 @@ class Repository:
     ) -> None:
         self.folder = folder
         self._now = now
-        self.root: Metadata[Root] = self._load("root")
-        self.targets: Metadata[Targets] = self._load("targets")
-        self.snapshot: Metadata[Snapshot] = self._load("snapshot")
-        self.timestamp: Metadata[Timestamp] = self._load("timestamp")
+        self.root: Metadata[Root] = read_metadata(folder, "root")
+        self.targets: Metadata[Targets] = read_metadata(folder, "targets")
+        self.snapshot: Metadata[Snapshot] = read_metadata(folder, "snapshot")
+        self.timestamp: Metadata[Timestamp] = read_metadata(folder, "timestamp")
         self.roles: dict[str, Metadata[Targets]] = {
-            name: self._load(name) for name in self._delegations().roles or {}
+            name: read_metadata(folder, name) for name in self._delegations().roles or {}
         }
 
     @classmethod
@@ -147,9 +151,9 @@ class Repository:
         )
         files |= self._sign(ring, "timestamp")
         # The timestamp is the last of them: it makes the others count.
-        for name, content in files.items():
-            replace_file(self.folder / "metadata" / name, content)
-        self._prune_metadata()
+        write_metadata(self.folder, files)
+        # Every list of keys stays: boards follow them one by one from the one they shipped with.
+        prune_metadata(self.folder, ("targets", "snapshot", *self.roles))
 
     def stamp(self, ring: KeyRing) -> None:
         """Says that all still holds: a new timestamp; also a new snapshot if the old is half over.
@@ -164,8 +168,7 @@ class Repository:
         if left < LIFETIMES["snapshot"] / 2:
             self.commit(ring)
             return
-        for name, content in self._sign(ring, "timestamp").items():
-            replace_file(self.folder / "metadata" / name, content)
+        write_metadata(self.folder, self._sign(ring, "timestamp"))
 
     def delegate(self, model: str, hardware: str, key: Any) -> str:
         """Makes a role for a model and machine, with one key.
@@ -257,8 +260,7 @@ class Repository:
 
     def metadata_files(self) -> dict[str, bytes]:
         """All metadata by name, the timestamp last."""
-        paths = sorted((self.folder / "metadata").glob("*.json"))
-        return {path.name: path.read_bytes() for path in paths}
+        return metadata_files(self.folder)
 
     def expiring(self, *, within: dt.timedelta | None = None) -> list[tuple[str, dt.datetime]]:
         """Roles whose offline keys are needed soon.
@@ -298,7 +300,7 @@ class Repository:
         signers = ring.signers(role, holder.keyids, holder.threshold)
         if role == "root" and metadata.signed.version > 0:
             # Boards that know only the old keys must be able to follow.
-            before = self._load("root").signed.roles["root"]
+            before = read_metadata(self.folder, "root").signed.roles["root"]
             known = {signer.public_key.keyid for signer in signers}
             signers += [
                 signer
@@ -316,34 +318,6 @@ class Repository:
         name = "timestamp.json" if role == "timestamp" else f"{metadata.signed.version}.{role}.json"
         return {name: metadata.to_bytes(_SERIALIZER)}
 
-    def _load(self, role: str) -> Metadata[Any]:
-        folder = self.folder / "metadata"
-        versions = _versions(folder, role)
-        path = folder / (f"{max(versions)}.{role}.json" if versions else f"{role}.json")
-        if not path.exists():
-            raise RepositoryFolderError(
-                f"{self.folder} is not a repository, {path.name} is missing; make one with:"
-                " voice-converters publish start"
-            )
-        try:
-            return Metadata.from_file(str(path))
-        except Exception as error:
-            raise RepositoryFolderError(
-                f"{path} cannot be read ({error}); restore it from a copy of the folder."
-            ) from error
-
-    def _prune_metadata(self) -> None:
-        folder = self.folder / "metadata"
-        # Every list of keys stays: boards follow them one by one from the one they shipped with.
-        for role in ("targets", "snapshot", *self.roles):
-            for version in sorted(_versions(folder, role))[:-_KEPT_VERSIONS]:
-                (folder / f"{version}.{role}.json").unlink()
-
 
 def _meta_file(signed: Signed, content: bytes) -> MetaFile:
     return MetaFile(signed.version, len(content), {"sha256": hashlib.sha256(content).hexdigest()})
-
-
-def _versions(folder: Path, role: str) -> list[int]:
-    names = (path.name.partition(".")[0] for path in folder.glob(f"*.{role}.json"))
-    return [int(name) for name in names if name.isdecimal()]

@@ -12,7 +12,7 @@ from agent.bundle.schema import LARGEST_FILE, MOST_FILES
 from agent.errors import ImageError
 from agent.update import full_image
 from agent.update.full_image import unpack_image
-from converters.updates.releases import write_image
+from converters.updates.image_writer import write_image
 from tests.agent.update.handmade import Files, read_files, write_files
 
 FILES = {"a": b"one", "b/c.tflite": bytes(range(256)) * 40, "b/empty": b""}
