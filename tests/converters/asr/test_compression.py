@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +16,9 @@ from converters.asr.compressor import Compressor
 from converters.asr.model import Recogniser, Shape
 from converters.asr.quantisation import Grid, stored_matrices
 from converters.asr.sparsity import Pruner, prunable, share_of_zeros, smallest_blocks
+from converters.asr.train import Trainer
 from converters.export.quantise import dequantise_rows, is_coarse, on_grid, quantise_rows
+from tests.converters.asr.test_training import SCHEDULE, toy_rows
 
 torch.set_num_threads(1)
 SMALL = Shape(hidden=32, layers=2, joint=32, embedding=16, predictor=16)
@@ -211,3 +215,18 @@ def test_nothing_asked_for_changes_nothing(model: Recogniser) -> None:
     assert compressor.as_exported(model) is model
     for name, parameter in model.named_parameters():
         assert torch.equal(parameter, before[name])
+
+
+def test_a_whole_training_with_few_bits_and_zeros(tmp_path: Path) -> None:
+    wanted = Compression(bits=4, grid_weight=1e-3, sparsity=0.5)
+    schedule = dataclasses.replace(SCHEDULE, steps=60)
+    trainer = Trainer(tmp_path, SMALL, schedule, dropout=0.0, compression=wanted)
+    rows = toy_rows()
+    losses = [trainer.step(rows.batch(step))["simple"] for step in range(60)]
+    assert trainer.finished
+    assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
+    for name, parameter in prunable(trainer.model):
+        weight = parameter.detach().numpy()
+        # Few bits round some more weights to zero.
+        assert float((weight == 0).mean()) >= 0.5
+        assert max(len(np.unique(row)) for row in weight) <= 15, name
