@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from agent.hearing.features import SAMPLE_RATE, log_mel_frames
+from agent.hearing.features import BLOCK, SAMPLE_RATE, log_mel_frames
 from converters.asr.corpora import read_audio, read_manifest
 from converters.asr.decoding import greedy
 from converters.asr.methods import Search
 from converters.asr.model import Recogniser
-from converters.asr.readings import best_texts
+from converters.asr.readings import best_readings
 from converters.asr.score import character_errors, total, word_errors
+from converters.asr.text import decode
 from converters.corpora.selection import held_out
 from converters.synthesis.pool import load_pool
 
@@ -80,12 +82,20 @@ def development_sets(
     return sets
 
 
-def recognise(
-    model: Recogniser, frames: list[NDArray[np.float32]], search: Search | None = None
-) -> list[str]:
-    """Texts of many clips, batched by length; greedy unless a search is given."""
-    order = sorted(range(len(frames)), key=lambda i: len(frames[i]))
+def recognise(model: Recogniser, frames: list[NDArray[np.float32]]) -> list[str]:
+    """Greedy texts of many clips, batched by length."""
     texts = [""] * len(frames)
+    for chosen, batch, lengths in _batches(model, frames):
+        for i, text in zip(chosen, greedy(model, batch, lengths), strict=True):
+            texts[i] = text
+    return texts
+
+
+def _batches(
+    model: Recogniser, frames: list[NDArray[np.float32]]
+) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+    """Clips of similar length: their numbers, frames [B, T, 256] and lengths [B]."""
+    order = sorted(range(len(frames)), key=lambda i: len(frames[i]))
     device = next(model.parameters()).device
     for start in range(0, len(order), _BATCH):
         chosen = order[start : start + _BATCH]
@@ -93,34 +103,38 @@ def recognise(
         batch = torch.zeros(len(chosen), int(lengths.max()), frames[chosen[0]].shape[1])
         for row, i in enumerate(chosen):
             batch[row, : len(frames[i])] = torch.from_numpy(frames[i])
-        if search is None:
-            found = greedy(model, batch.to(device), lengths)
-        else:
-            found = best_texts(model, batch.to(device), lengths, search)
-        for i, text in zip(chosen, found, strict=True):
-            texts[i] = text
-    return texts
+        yield chosen, batch.to(device), lengths
 
 
 def closing_rates(
     model: Recogniser, sets: list[DevelopmentSet], search: Search
 ) -> dict[str, dict[str, float]]:
-    """By set: character and word error rate greedily, word error rate with a search.
+    """By set: character and word error rate greedily, and with a search.
 
-    The search knows predictors of two labels only.
+    ``last_label_s`` is when the last label is emitted, in seconds after the clip's end, mean over
+    clips. The search knows predictors of two labels only.
     """
     rates = {}
     for chosen in sets:
-        greedily = list(zip(chosen.texts, recognise(model, chosen.frames), strict=True))
+        found = list(zip(chosen.texts, recognise(model, chosen.frames), strict=True))
         rates[chosen.name] = {
-            "characters": total([character_errors(*pair) for pair in greedily]).rate,
-            "words": total([word_errors(*pair) for pair in greedily]).rate,
+            "characters": total([character_errors(*pair) for pair in found]).rate,
+            "words": total([word_errors(*pair) for pair in found]).rate,
         }
         if not model.shape.long_memory:
-            searched = zip(chosen.texts, recognise(model, chosen.frames, search), strict=True)
-            errors = total([word_errors(*pair) for pair in searched])
-            rates[chosen.name]["words_searched"] = errors.rate
+            rates[chosen.name] |= _searched(model, chosen, search)
     return rates
+
+
+def _searched(model: Recogniser, chosen: DevelopmentSet, search: Search) -> dict[str, float]:
+    errors, delays = [], []
+    for numbers, batch, lengths in _batches(model, chosen.frames):
+        for i, best in zip(numbers, best_readings(model, batch, lengths, search), strict=True):
+            errors.append(word_errors(chosen.texts[i], decode(best.labels)))
+            if best.labels:
+                end_s = len(chosen.frames[i]) * BLOCK / SAMPLE_RATE - _TAIL_S
+                delays.append((best.last + 1) * BLOCK / SAMPLE_RATE - end_s)
+    return {"words_searched": total(errors).rate, "last_label_s": float(np.mean(delays or [0.0]))}
 
 
 def word_error_rates(model: Recogniser, sets: list[DevelopmentSet]) -> dict[str, float]:

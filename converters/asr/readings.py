@@ -18,7 +18,7 @@ from agent.hearing.beam import BeamSearch
 from agent.hearing.joint import Pair
 from converters.asr.methods import Search
 from converters.asr.model import Recogniser
-from converters.asr.text import BLANK, VOCABULARY, decode
+from converters.asr.text import BLANK, VOCABULARY
 
 Floats = NDArray[np.float32]
 
@@ -30,6 +30,8 @@ class Reading:
     labels: list[int]
     gain: float
     """What the language model adds to the log-probability, weighted."""
+    last: int = -1
+    """Frame in which its last label was emitted; -1: it has none."""
 
 
 class _WeightsJoint:
@@ -79,7 +81,11 @@ def readings(
         beam.finish()
         found.append(
             [
-                Reading([token.label for token in path.tokens], path.score - path.log_prob)
+                Reading(
+                    [token.label for token in path.tokens],
+                    path.score - path.log_prob,
+                    path.tokens[-1].frame if path.tokens else -1,
+                )
                 for path in beam.best(search.width)
             ]
         )
@@ -87,8 +93,10 @@ def readings(
 
 
 @torch.no_grad()
-def best_texts(model: Recogniser, frames: Tensor, lengths: Tensor, search: Search) -> list[str]:
-    """The best reading of every clip, as a text.
+def best_readings(
+    model: Recogniser, frames: Tensor, lengths: Tensor, search: Search
+) -> list[Reading]:
+    """The best reading of every clip.
 
     Args:
         model: in evaluation mode.
@@ -96,5 +104,4 @@ def best_texts(model: Recogniser, frames: Tensor, lengths: Tensor, search: Searc
         lengths: int64 [B], frames of each clip.
         search: how.
     """
-    found = readings(model, model.encoder(frames), lengths, search)
-    return [decode(those[0].labels) for those in found]
+    return [those[0] for those in readings(model, model.encoder(frames), lengths, search)]

@@ -292,8 +292,11 @@ class _Run:
         search = methods.closing_search(self._args)
         rates = closing_rates(self._trainer.model, self._sets, search)
         for name, each in rates.items():
-            told = ", ".join(f"{unit} {rate:.1%}" for unit, rate in each.items())
-            self._console.print(f"errors in {name}: {told}")
+            told = (
+                f"{what} {value:.2f}" if what.endswith("_s") else f"{what} {value:.1%}"
+                for what, value in each.items()
+            )
+            self._console.print(f"{name}: {', '.join(told)}")
         self._log(step=self._trainer.progress.step, closing=rates)
 
     def _evaluate(self) -> None:
