@@ -29,7 +29,7 @@ from converters.synthesis.text import Sentence, TextGenerator
 from converters.synthesis.voices.speakers import Speaker, speakers, weighted_speakers
 from converters.synthesis.wake_texts import NegativeTexts
 
-RECIPE_VERSION = 3
+RECIPE_VERSION = 4
 """Raised whenever the same index would give other samples.
 
 Version 2 has the texts and speakers of version 1; one in six espeak variants sounds different,
