@@ -62,5 +62,6 @@ def test_default_and_show_are_files(tmp_path: Path, capsys: pytest.CaptureFixtur
     shown = tomllib.loads(capsys.readouterr().out)
     assert shown["mqtt"]["host"] == "broker.lan"
     keys = {f"{section}.{key}" for section, values in shown.items() for key in values}
-    unset = {"wake.threshold", "wake.smoothing_frames", "wake.refractory_seconds"}
+    words = ("threshold", "smoothing_frames", "refractory_seconds", "second_stage")
+    unset = {f"wake.{key}" for key in words}
     assert keys == set(known_keys()) - unset
