@@ -119,9 +119,10 @@ def _counts(args: argparse.Namespace) -> int:
     audio = WakeAudio(sources, entry.phrase)
     listener = Listener(WakeWord(model, wake_settings(entry, WakeConfig())), entry)
     scored, timed = installed_peers(entry.phrase, PEER_THRESHOLDS)
+    players: list[Player] = [listener, *scored]
     results = []
     with _progress() as progress:
-        for player in (listener, *scored):
+        for player in players:
             result = play(player, audio, progress)
             print_tables(entry.phrase, entry.threshold, result)
             results.append(result)

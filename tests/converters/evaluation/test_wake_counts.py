@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import pytest
 
+from agent.bundle.runtime import Model
 from agent.bundle.schema import WakeEntry
 from agent.config import WakeConfig
 from agent.hearing.wake_word import WakeWord, wake_settings
@@ -41,7 +44,7 @@ def listener():
         phrase="beep", file="wake/beep.tflite", threshold=500, smoothing=1, refractory=25,
         latency=2, length=5,
     )  # fmt: skip
-    return Listener(WakeWord(_Loudness(), wake_settings(entry, WakeConfig())), entry)
+    return Listener(WakeWord(cast(Model, _Loudness()), wake_settings(entry, WakeConfig())), entry)
 
 
 def burst(at_s, seconds=4.0, speaker="s", key="k", end=None):
