@@ -44,7 +44,7 @@ def listener():
         phrase="beep", file="wake/beep.tflite", threshold=500, smoothing=1, refractory=25,
         latency=2, length=5,
     )  # fmt: skip
-    return Listener(WakeWord(cast(Model, _Loudness()), wake_settings(entry, WakeConfig())), entry)
+    return Listener(WakeWord(cast("Model", _Loudness()), wake_settings(entry, WakeConfig())), entry)
 
 
 def burst(at_s, seconds=4.0, speaker="s", key="k", end=None):
