@@ -12,7 +12,7 @@ from tuf.api.metadata import Metadata
 from tuf.ngclient._internal.trusted_metadata_set import TrustedMetadataSet
 from tuf.ngclient.config import EnvelopeType
 
-from converters.updates import repository as repository_module
+from converters.updates import metadata_files
 from converters.updates.durable_file import replace_file
 from converters.updates.errors import KeyFileError, RepositoryFolderError
 from converters.updates.keys import KeyRing, key_files, make_key
@@ -244,7 +244,7 @@ def test_cut_off_anywhere_the_repository_is_the_old_or_the_new_one(
             written += 1
             write(path, content)
 
-        monkeypatch.setattr(repository_module, "replace_file", until_cut)
+        monkeypatch.setattr(metadata_files, "replace_file", until_cut)
         copy = Repository(folder, now=lambda: operator.now)
         with contextlib.suppress(SystemExit):
             copy.commit(operator.ring, "root", "targets", ROLE)
