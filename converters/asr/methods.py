@@ -124,4 +124,6 @@ def language_model(path: Path | None) -> LanguageModel | None:
     try:
         return LanguageModel(path.read_bytes(), path.name)
     except OSError as error:
-        raise BundleFileError(f"{path} cannot be read ({error.strerror}).") from error
+        raise BundleFileError(
+            f"{path} cannot be read ({error.strerror}); give --language a file of `train-language`."
+        ) from error
