@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from agent.hearing.features import SAMPLE_RATE
 from converters.asr.text import normalise
+from converters.synthesis.errors import MissingResourceError
 from converters.synthesis.phones import PHONE_INDEX, SILENCE, Segment
 
 FRAME_S = 0.01
@@ -84,11 +85,17 @@ class Teacher:
     """PocketSphinx with its stock English model.
 
     Raises:
-        ImportError: pocketsphinx is not installed.
+        MissingResourceError: pocketsphinx is not installed.
     """
 
     def __init__(self) -> None:
-        from pocketsphinx import Decoder
+        try:
+            from pocketsphinx import Decoder
+        except ImportError as error:
+            raise MissingResourceError(
+                "pocketsphinx is missing, which tells what real people sound: pip install"
+                " pocketsphinx, or train without --real."
+            ) from error
 
         self._aligner = Decoder(lm=None, bestpath=False, loglevel="FATAL")
         self._recogniser = Decoder(loglevel="FATAL")

@@ -16,10 +16,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent.bundle.manifest import load_bundle
 from agent.bundle.runtime import Model
@@ -40,7 +40,7 @@ from converters.evaluation.wake_counts import (
 )
 from converters.evaluation.wake_cpu import Cpu, measure
 from converters.evaluation.wake_peers import installed_peers
-from converters.wake.recordings import read_manifests
+from converters.wake.recordings import Recording, read_manifests
 from converters.wake.scenes import Scene
 
 if TYPE_CHECKING:
@@ -107,16 +107,9 @@ def _counts(args: argparse.Namespace) -> int:
     from converters.evaluation.wake_tables import as_json, print_cpu, print_tables
 
     entry, model, _ = _word(args)
-    recordings = list(read_manifests(args.real, entry.phrase)) if args.real else []
-    sources = Sources(
-        recordings,
-        never_trained(recordings),
-        args.positives_pool,
-        args.negatives_pool,
-        args.noise_hours,
-        args.splits,
+    audio = _audio(
+        args, entry.phrase, never_trained, noise_hours=args.noise_hours, splits=args.splits
     )
-    audio = WakeAudio(sources, entry.phrase)
     listener = Listener(WakeWord(model, wake_settings(entry, WakeConfig())), entry)
     scored, timed = installed_peers(entry.phrase, PEER_THRESHOLDS)
     players: list[Player] = [listener, *scored]
@@ -139,20 +132,23 @@ def _counts(args: argparse.Namespace) -> int:
     return 0
 
 
+def _audio(
+    args: argparse.Namespace,
+    phrase: str,
+    negatives: Callable[[Sequence[Recording]], Sequence[Recording]],
+    **chosen: Any,
+) -> WakeAudio:
+    """What is played: recordings, of which some are negatives, and pools."""
+    recordings = list(read_manifests(args.real, phrase)) if args.real else []
+    pools = (args.positives_pool, args.negatives_pool)
+    return WakeAudio(Sources(recordings, negatives(recordings), *pools, **chosen), phrase)
+
+
 def _second_stage(args: argparse.Namespace) -> int:
     from converters.evaluation.wake_second_stage import print_trade, seen_or_dev, trade
 
     entry, model, second_stage = _word(args)
-    recordings = list(read_manifests(args.real, entry.phrase)) if args.real else []
-    sources = Sources(
-        recordings,
-        seen_or_dev(recordings),
-        args.positives_pool,
-        args.negatives_pool,
-        splits=("dev",),
-        noise_split="dev",
-    )
-    audio = WakeAudio(sources, entry.phrase)
+    audio = _audio(args, entry.phrase, seen_or_dev, splits=("dev",), noise_split="dev")
     word = WakeWord(model, wake_settings(entry, WakeConfig()), second_stage)
     listener = Listener(word, entry)
     with _progress() as progress:
