@@ -31,6 +31,10 @@ class Teacher:
         self._model = model.eval().requires_grad_(False)
         self._phones = phones
 
+    def move(self, device: torch.device) -> None:
+        """To where the student is."""
+        self._model.to(device)
+
     def distance(self, student: Pass, frames: Tensor, context: Tensor) -> Tensor:
         """How far the student is from what the teacher hears, float32 [B], summed over frames.
 

@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from converters.asr import sweeps
+
 IMPOSSIBLE = -1e30
 """Log-probability of what cannot happen: finite, so that differences never become NaN."""
 
@@ -74,20 +76,14 @@ def forward_backward(blank: Tensor, label: Tensor, frames: Tensor, labels: Tenso
     # Column 0 of alpha and the last of beta are sentinels that can never be reached.
     alpha[0, :, 1] = 0.0
     arriving = torch.nn.functional.pad(emits[..., :-1], (1, 0), value=IMPOSSIBLE)
-    for n in range(diagonals):
-        stay = alpha[n, :, 1:] + blanks[n]
-        move = alpha[n, :, :-1] + arriving[n]
-        torch.logaddexp(stay, move, out=alpha[n + 1, :, 1:])
+    sweeps.forward(alpha, blanks, arriving)
     ending = blanks[last, rows, labels]
     total = alpha[last, rows, labels + 1] + ending
 
     beta = blank.new_full((diagonals + 1, batch, nodes + 1), IMPOSSIBLE)
     # The end of an utterance is the blank arc out of its last node, into a node of weight one.
     beta[last + 1, rows, labels] = 0.0
-    for n in range(diagonals - 1, -1, -1):
-        stay = beta[n + 1, :, :-1] + blanks[n]
-        move = beta[n + 1, :, 1:] + emits[n]
-        beta[n, :, :-1] = torch.maximum(beta[n, :, :-1], torch.logaddexp(stay, move))
+    sweeps.backward(beta, blanks, emits)
 
     start = alpha[:diagonals, :, 1:] - total[:, None]
     take_blank = (start + blanks).add_(beta[1:, :, :-1]).exp_()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from converters.asr.batches import batches
 from converters.asr.compression import Compression
 from converters.asr.compressor import Compressor
 from converters.asr.methods import Methods
@@ -129,6 +130,8 @@ class Trainer:
             self._model.parameters(), lr=schedule.peak_rate, betas=(0.9, 0.98), weight_decay=0.01
         )
         self._methods = methods or Methods()
+        if self._methods.teacher:
+            self._methods.teacher.move(self._device)
         objective = Objective(self._model, self._methods)
         self._objective: nn.Module = objective
         if distributed.is_initialized():
@@ -183,7 +186,7 @@ class Trainer:
 
     def losses(self, batch: Batch, *, transduce: bool = True) -> dict[str, Tensor]:
         """Losses of each row by name, float32 [B] each; see `Objective`."""
-        tensors = [torch.from_numpy(a).to(self._device) for a in (
+        tensors = [torch.from_numpy(a).to(self._device, non_blocking=True) for a in (
             batch.frames, batch.masks, batch.context, batch.targets, batch.labels, batch.phones,
         )]  # fmt: skip
         with torch.autocast(self._device.type, torch.bfloat16):
@@ -284,6 +287,7 @@ def train(
     on_step: Callable[[dict[str, float], float], None],
     every_minutes: float,
     on_checkpoint: Callable[[], RowBuilder],
+    builders: int = 0,
 ) -> None:
     """Steps until the budget is spent.
 
@@ -293,17 +297,24 @@ def train(
         on_step: told the losses and the seconds of wall time the step took, batch included.
         every_minutes: between checkpoints.
         on_checkpoint: evaluates, looks for new material, returns the builder to go on with.
+        builders: processes that make batches ahead, see `batches.batches`.
     """
     world = distributed.get_world_size() if distributed.is_initialized() else 1
+
+    def supply(rows: RowBuilder) -> Iterator[Batch]:
+        first = trainer.progress.step
+        return batches(rows, first, rank=_rank(), world=world, builders=builders)
+
+    source = supply(rows)
     due = trainer.progress.seconds + 60.0 * every_minutes
     while not trainer.finished:
         began = time.monotonic()
-        batch = rows.batch(trainer.progress.step, _rank(), world)
+        batch = next(source)
         trainer.spend(time.monotonic() - began)
         losses = trainer.step(batch)
         on_step(losses, time.monotonic() - began)
         if trainer.progress.seconds >= due:
             trainer.save()
-            rows = on_checkpoint()
+            source = supply(on_checkpoint())
             due = trainer.progress.seconds + 60.0 * every_minutes
     trainer.save()

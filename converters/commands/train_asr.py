@@ -69,6 +69,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="augmented copies of each utterance of a corpus, 46 MB an hour (default: %(default)s)")
     add("--preparers", type=int, default=1, metavar="N",
         help="processes that make features in the background (default: %(default)s)")
+    add("--builders", type=int, default=0, metavar="N",
+        help="processes that make batches ahead: with a GPU, all cores but two (default: none)")
     add("--threads", type=int, default=os.cpu_count() or 1, help="compute threads")
     add("--device", default="", help="cpu or cuda (default: cuda where there is one)")
     add("--seed", type=int, default=1)
@@ -278,6 +280,7 @@ class _Run:
                 on_step=on_step,
                 every_minutes=self._args.evaluate_minutes,
                 on_checkpoint=on_checkpoint,
+                builders=self._args.builders,
             )
         self._tell_news()
         self._evaluate()

@@ -131,3 +131,15 @@ def test_full_window_is_the_exact_loss() -> None:
     starts = label_windows(torch.rand(1, 6, 4, generator=generator), frames, labels, 9)
     assert starts.tolist() == [[0] * 6]
     assert torch.isfinite(transducer_loss(logits, targets, frames, labels)).all()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_a_gpu_finds_the_same_alignment() -> None:
+    chance = torch.Generator().manual_seed(4)
+    blank = -3.0 * torch.rand(3, 40, 33, generator=chance)
+    label = -3.0 * torch.rand(3, 40, 33, generator=chance)
+    frames, labels = torch.tensor([40, 31, 2]), torch.tensor([32, 5, 0])
+    here = forward_backward(blank, label, frames, labels)
+    there = forward_backward(blank.cuda(), label.cuda(), frames.cuda(), labels.cuda())
+    for own, found in zip(here, there, strict=True):
+        torch.testing.assert_close(found.cpu(), own, rtol=1e-4, atol=1e-4)
