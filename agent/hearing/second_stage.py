@@ -2,13 +2,14 @@
 
 When the wake word fires, the encoder hears the last second again, from half a second before the
 word up to this moment, and the transducer is asked how probable the letters of the phrase are,
-summed over all their alignments to the frames of the word (Graves 2012, equation 16). It learnt to
-write nothing where a wake word is said, so that this is what the letters stand against:
+summed over all their alignments to the frames of the word (Graves 2012, equation 16). They stand
+against what the transducer itself would write there, step by step the likeliest, or against
+nothing, which it learnt to write where a wake word is said:
 
-    agreement = (p(letters of the phrase) / p(nothing)) ^ (1 / letters), at most 1
+    agreement = (p(letters of the phrase) / max(p(written), p(nothing))) ^ (1 / letters), at most 1
 
-A wake word's letters are each some five times less probable than nothing; those of most other
-sounds are much less.
+A wake word's letters are each some six times less probable; those of most other words are much
+less, because the transducer knows better.
 
 Nothing waits for it. It has an encoder of its own, so that a word it rejects leaves a command that
 is under way alone. Between detections it only keeps frames.
@@ -28,6 +29,7 @@ from agent.errors import BundleFileError
 from agent.hearing.encoder import Encoder
 from agent.hearing.joint import Joint, Pair
 from agent.hearing.ring_buffer import FrameRing
+from agent.hearing.transducer import Transducer
 
 _CONTEXT_FRAMES = 13
 """Frames before the word for the encoder to find its feet, as in the session by default."""
@@ -48,6 +50,7 @@ class SecondStage:
 
     def __init__(self, encoder: Encoder, joint: Joint, labels: Sequence[int]) -> None:
         self._encoder, self._joint = encoder, joint
+        self._reader = Transducer(joint)
         self._labels = np.array(labels)
         before = [joint.blank, joint.blank, *labels]
         self._pairs: list[Pair] = [(before[n], before[n + 1]) for n in range(len(labels) + 1)]
@@ -67,14 +70,17 @@ class SecondStage:
         start = frames.next - length
         rows = []
         self._encoder.reset()
+        self._reader.reset()
         for number in range(max(frames.oldest, start - _CONTEXT_FRAMES), frames.next):
             encoding = self._encoder.process(frames[number])
             # What was said before the word must not speak against it.
             if number >= start - _EARLY_FRAMES:
                 rows.append(self._joint(encoding, self._pairs))
+                self._reader.process(encoding, number)
         stacked = np.stack(rows)
         nothing = float(stacked[:, 0, blank].sum())
-        ratio = (forward(stacked, self._labels, blank) - nothing) / len(self._labels)
+        rival = max(nothing, self._reader.log_prob)
+        ratio = (forward(stacked, self._labels, blank) - rival) / len(self._labels)
         return math.exp(min(ratio, 0.0))
 
     def reset(self) -> None:

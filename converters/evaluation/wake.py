@@ -7,8 +7,8 @@ What is played is told in `wake_audio`. `--model` takes a ``.tflite`` file with 
 beside it, fresh from `train-wake`, in place of a bundle. Engines of others that are installed and
 know the phrase hear the very same streams.
 
-With `--second-stage` the recogniser of the bundle is asked about every detection, and a table shows
-what its doubts would save and cost; see `wake_second_stage`.
+With `--second-stage` the recogniser of the bundle is asked wherever the score rises, and tables
+show what its doubts would save and cost at any threshold; see `wake_second_stage`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agent.bundle.manifest import load_bundle
 from agent.bundle.runtime import Model
@@ -27,7 +28,7 @@ from agent.bundle.schema import WakeEntry
 from agent.config import WakeConfig
 from agent.errors import BundleFileError, UnreadableAudioError
 from agent.hearing.features import SAMPLE_RATE
-from agent.hearing.second_stage import SecondStage, load_second_stage
+from agent.hearing.second_stage import load_second_stage
 from agent.hearing.wake_word import WakeWord, wake_settings
 from converters.evaluation.wake_audio import Group, Sources, WakeAudio, never_trained
 from converters.evaluation.wake_counts import (
@@ -40,7 +41,7 @@ from converters.evaluation.wake_counts import (
 )
 from converters.evaluation.wake_cpu import Cpu, measure
 from converters.evaluation.wake_peers import installed_peers
-from converters.wake.recordings import Recording, read_manifests
+from converters.wake.recordings import read_manifests
 from converters.wake.scenes import Scene
 
 if TYPE_CHECKING:
@@ -86,8 +87,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--second-stage",
         action="store_true",
-        help="instead: what the recogniser of the bundle thinks of the detections in the real"
-        " recordings of dev and in the pools; a low --threshold gives it more to reject",
+        help="instead: what the doubts of the bundle's recogniser save and cost at any threshold;"
+        " dev words, recordings and pools that are not of split test choose, the others are"
+        " counted",
+    )
+    add(
+        "--excerpts",
+        type=Path,
+        metavar="DIR",
+        help="with --second-stage, keep here what the first stage hears: another recogniser is then"
+        " asked within two minutes (remove it when the sound is made in another way)",
     )
     add("--cpu", action="store_true", help="also measure CPU: ten minutes, five times, in turn")
     add("--cpu-minutes", type=float, default=10.0, help=argparse.SUPPRESS)
@@ -106,11 +115,18 @@ def run(args: argparse.Namespace) -> int:
 def _counts(args: argparse.Namespace) -> int:
     from converters.evaluation.wake_tables import as_json, print_cpu, print_tables
 
-    entry, model, _ = _word(args)
-    audio = _audio(
-        args, entry.phrase, never_trained, noise_hours=args.noise_hours, splits=args.splits
+    entry, file = _word(args)
+    recordings = list(read_manifests(args.real, entry.phrase)) if args.real else []
+    sources = Sources(
+        recordings,
+        never_trained(recordings),
+        args.positives_pool,
+        args.negatives_pool,
+        args.noise_hours,
+        args.splits,
     )
-    listener = Listener(WakeWord(model, wake_settings(entry, WakeConfig())), entry)
+    audio = WakeAudio(sources, entry.phrase)
+    listener = Listener(WakeWord(Model(file), wake_settings(entry, WakeConfig())), entry)
     scored, timed = installed_peers(entry.phrase, PEER_THRESHOLDS)
     players: list[Player] = [listener, *scored]
     results = []
@@ -132,34 +148,34 @@ def _counts(args: argparse.Namespace) -> int:
     return 0
 
 
-def _audio(
-    args: argparse.Namespace,
-    phrase: str,
-    negatives: Callable[[Sequence[Recording]], Sequence[Recording]],
-    **chosen: Any,
-) -> WakeAudio:
-    """What is played: recordings, of which some are negatives, and pools."""
-    recordings = list(read_manifests(args.real, phrase)) if args.real else []
-    pools = (args.positives_pool, args.negatives_pool)
-    return WakeAudio(Sources(recordings, negatives(recordings), *pools, **chosen), phrase)
-
-
 def _second_stage(args: argparse.Namespace) -> int:
-    from converters.evaluation.wake_second_stage import print_trade, seen_or_dev, trade
+    from converters.evaluation.wake_excerpts import FirstStage, folder_for, kept
+    from converters.evaluation.wake_questions import ask
+    from converters.evaluation.wake_second_stage import Study, as_json, choose, parts, print_study
 
-    entry, model, second_stage = _word(args)
-    audio = _audio(args, entry.phrase, seen_or_dev, splits=("dev",), noise_split="dev")
-    word = WakeWord(model, wake_settings(entry, WakeConfig()), second_stage)
-    listener = Listener(word, entry)
+    entry, file = _word(args)
+    if args.real is None:
+        raise UnreadableAudioError("--second-stage chooses by real words of dev: give --real")
+    second = load_second_stage(load_bundle(_bundle(args)), entry.phrase)
+    settings = wake_settings(entry, WakeConfig())
+    first = FirstStage(WakeWord(Model(file), settings))
+    recordings = list(read_manifests(args.real, entry.phrase))
+    studies = {}
     with _progress() as progress:
-        found = trade(
-            listener,
-            [_watched(group, progress) for group in audio.positives()],
-            [_watched(group, progress) for group in audio.negatives()],
-        )
-    print_trade(entry, found)
+        for part, sources in parts(recordings, args.negatives_pool, args.noise_hours).items():
+            audio = WakeAudio(sources, entry.phrase)
+            folder = folder_for(args.excerpts, file, settings, sources)
+            answers = []
+            for number, group in enumerate((*audio.positives(), *audio.negatives())):
+                heard = kept(folder, number, partial(first.hear, _watched(group, progress)))
+                answers.append(ask(second, settings, heard))
+            studies[part] = Study(answers)
+    present = entry.threshold / 1000
+    chosen = choose(studies["dev"], present)
+    print_study(entry.phrase, present, studies["dev"], studies["test"], chosen)
     if args.json is not None:
-        args.json.write_text(json.dumps(found.as_json(), indent=2) + "\n", encoding="utf-8")
+        content = as_json(entry.phrase, present, studies, chosen)
+        args.json.write_text(json.dumps(content) + "\n", encoding="utf-8")
     return 0
 
 
@@ -199,34 +215,36 @@ def cpu(players: Sequence[Player], audio: WakeAudio, minutes: float, rounds: int
     return measure(players, kept, minutes=minutes, rounds=rounds) if kept else []
 
 
-def _word(args: argparse.Namespace) -> tuple[WakeEntry, Model, SecondStage | None]:
+def _bundle(args: argparse.Namespace) -> Path:
+    import firmware_models
+
+    given: Path | None = args.bundle
+    return given or firmware_models.factory_bundle()
+
+
+def _word(args: argparse.Namespace) -> tuple[WakeEntry, Path]:
     """The wake word of a bundle, of a single file, or of the factory bundle.
 
     Returns:
-        How it is judged, its model, and the bundle's second stage where that is asked for; it
-        rejects nothing.
+        How it is judged, and its file.
 
     Raises:
         BundleFileError: the file has no wake.json beside it, or the bundle no wake word.
     """
-    import firmware_models
-
-    bundle = load_bundle(args.bundle or firmware_models.factory_bundle())
     if args.model is not None:
         described = args.model.with_name("wake.json")
         if not described.exists():
             raise BundleFileError(f"{described} is missing; run train-wake to make it")
-        entry = WakeEntry(**json.loads(described.read_text(encoding="utf-8")))
-        model = Model(args.model)
-    elif bundle.manifest.wake:
-        entry = bundle.manifest.wake[0]
-        model = Model(bundle.directory / entry.file)
+        entry, file = WakeEntry(**json.loads(described.read_text(encoding="utf-8"))), args.model
     else:
-        raise BundleFileError(f"{bundle.directory} holds no wake word; export one into it")
+        bundle = load_bundle(_bundle(args))
+        if not bundle.manifest.wake:
+            raise BundleFileError(f"{bundle.directory} holds no wake word; export one into it")
+        entry = bundle.manifest.wake[0]
+        file = bundle.directory / entry.file
     if args.threshold is not None:
         entry = replace(entry, threshold=round(1000 * args.threshold))
-    asked = load_second_stage(bundle, entry.phrase) if args.second_stage else None
-    return entry, model, asked
+    return entry, file
 
 
 def _watched(group: Group, progress: Progress) -> Group:

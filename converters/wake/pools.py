@@ -74,6 +74,15 @@ def left_out_of_pool(folder: Path, phrase: str) -> list[str]:
     return [item.text for item in items if _role(item, phrase, phones) is Role.LEFT_OUT]
 
 
+def pool_split(folder: Path) -> str:
+    """The split that a pool's voices belong to.
+
+    Raises:
+        PoolError: there is no pool, or it is damaged.
+    """
+    return str(load_pool(folder).definition.get("split", "?"))
+
+
 def pool_utterances(folder: Path, phrase: str, hours: float = float("inf")) -> Iterator[Utterance]:
     """The utterances of a pool that serve a wake phrase.
 
