@@ -104,8 +104,8 @@ class BeamSearch:
         language: LanguageModel | None,
         *,
         weight: float = 0.6,
-        width: int = 24,
-        margin: float = 12.0,
+        width: int = 48,
+        margin: float = 10.0,
         least: float = -6.0,
     ) -> None:
         self._joint = joint

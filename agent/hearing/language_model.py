@@ -32,7 +32,10 @@ END = LABELS - 1
 """Stands after the last label of an utterance."""
 STEP_NATS = 1.0 / 16.0
 """Resolution of stored log-probabilities."""
-_STEP = np.float32(STEP_NATS)
+_NATS = -np.arange(256, dtype=np.float32) * np.float32(STEP_NATS)
+"""What a byte says about a log-probability."""
+_BACKOFF_NATS = [(128.0 - byte) * STEP_NATS for byte in range(256)]
+"""What it says about a back-off weight, which may exceed one."""
 LONGEST = 12
 """Labels in the longest n-gram that fits into 64 bits."""
 SHORT = 3
@@ -80,15 +83,14 @@ class LanguageModel:
         self.order = len(counts)
         bounds = np.concatenate(([0], np.cumsum(counts)))
         parts = [slice(a, b) for a, b in itertools.pairwise(bounds)]
-        self._keys = [np.cumsum(steps[part], dtype=np.uint64) for part in parts]
-        self._labels = [(keys & np.uint64(LABELS - 1)).astype(np.intp) for keys in self._keys]
-        self._log_probs = [-log_probs[part].astype(np.float32) * _STEP for part in parts]
-        # A back-off weight may exceed one: stored around the middle of the byte.
-        self._backoffs = [(128.0 - backoffs[part].astype(np.float32)) * _STEP for part in parts]
+        # 60 bits at most. Bytes stay bytes until they are looked up: 14 bytes for an n-gram.
+        self._keys = [np.cumsum(steps[part], dtype=np.uint64).view(np.int64) for part in parts]
+        self._log_probs = [log_probs[part] for part in parts]
+        self._backoffs = [backoffs[part] for part in parts]
         # Where the continuations of an n-gram begin among the longer ones; they end where those
         # of the next one begin.
         self._begins = [
-            longer.searchsorted(np.append(shorter, shorter[-1:] + np.uint64(1)) << np.uint64(BITS))
+            longer.searchsorted(np.append(shorter, shorter[-1:] + 1) << BITS).astype(np.int32)
             for shorter, longer in itertools.pairwise(self._keys)
         ]
         self._mask = (1 << (BITS * (self.order - 1))) - 1
@@ -115,19 +117,20 @@ class LanguageModel:
     def _look_up(self, history: int, order: int) -> tuple[Floats, Floats]:
         """Log-probabilities by up to `order` labels, and by up to `SHORT`."""
         # A label that was never seen at all is as rare as the file can say.
-        found = np.full(LABELS, -255.0 * _STEP, np.float32)
-        found[self._labels[0]] = self._log_probs[0]
+        found = np.full(LABELS, _NATS[-1], np.float32)
+        found[self._keys[0] & (LABELS - 1)] = _NATS.take(self._log_probs[0])
         short = found
         for n in range(1, order):
             context = history & ((1 << (BITS * n)) - 1)
             keys = self._keys[n - 1]
-            at = keys.searchsorted(np.uint64(context))
+            at = keys.searchsorted(context)
             if at == len(keys) or keys[at] != context:
                 break
             if n == SHORT:
                 short = found.copy()
-            found += self._backoffs[n - 1][at]
+            found += _BACKOFF_NATS[self._backoffs[n - 1][at]]
             begins = self._begins[n - 1]
             span = slice(begins[at], begins[at + 1])
-            found[self._labels[n][span]] = self._log_probs[n][span]
+            labels = self._keys[n][span] & (LABELS - 1)
+            found[labels] = _NATS.take(self._log_probs[n][span])
         return found, short

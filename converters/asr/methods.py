@@ -13,7 +13,7 @@ from agent.hearing.language_model import LanguageModel
 if TYPE_CHECKING:  # The switches are read without PyTorch.
     from converters.asr.distillation import Teacher
 
-BOARD_WIDTH = 24
+BOARD_WIDTH = 48
 """Readings that the shipped bundle keeps."""
 
 

@@ -159,7 +159,13 @@ class Encoder(nn.Module):
         return self.output(self.dropout(self.final_norm(x)))
 
     def _layer(self, number: int, x: Tensor) -> Tensor:
-        heard: Tensor = self.cells[number](self.norms[number](x))[0]
+        normed = self.norms[number](x)
+        if x.is_cuda:
+            # Autocast would turn it into float16 there, whose range is too small for gradients.
+            with torch.autocast("cuda", enabled=False):
+                heard: Tensor = self.cells[number](normed.float())[0]
+        else:
+            heard = self.cells[number](normed)[0]
         return x + self.dropout(heard)
 
 

@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="language model of labels that train-language wrote (default: none)")
     add("--language-weight", type=float, default=0.6,
         help="how much it counts beside the transducer (default: %(default)s)")
-    add("--beam", type=int, default=24,
+    add("--beam", type=int, default=48,
         help="readings that the decoder follows; 1: the best label in every frame (default: "
              "%(default)s)")
     add("--bits", type=int, choices=(8, 4), default=8,
