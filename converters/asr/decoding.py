@@ -6,19 +6,23 @@ import torch
 from torch import Tensor
 
 from converters.asr.model import Recogniser
-from converters.asr.text import BLANK, decode
+from converters.asr.text import BLANK
+from converters.asr.units import LETTERS, Units
 
 MAX_LABELS_PER_FRAME = 6
 
 
 @torch.no_grad()
-def greedy(model: Recogniser, frames: Tensor, lengths: Tensor) -> list[str]:
+def greedy(
+    model: Recogniser, frames: Tensor, lengths: Tensor, units: Units = LETTERS
+) -> list[str]:
     """Most probable label at every step, all utterances in step.
 
     Args:
         model: in evaluation mode.
         frames: float32 [B, T, 256].
         lengths: int64 [B], frames of each utterance.
+        units: what the labels stand for.
 
     Returns:
         B texts.
@@ -40,4 +44,4 @@ def greedy(model: Recogniser, frames: Tensor, lengths: Tensor) -> list[str]:
             memory = torch.where(emits[:, None], model.predictor.after(memory, best), memory)
             predicted = model.predictor.answer(memory)
             active = emits
-    return [decode(labels) for labels in found]
+    return [units.decode(labels) for labels in found]

@@ -19,6 +19,7 @@ from converters.asr.model import Recogniser
 from converters.asr.readings import best_readings
 from converters.asr.score import character_errors, total, word_errors
 from converters.asr.text import decode
+from converters.asr.units import LETTERS, Units
 from converters.corpora.selection import held_out
 from converters.synthesis.pool import load_pool
 
@@ -82,11 +83,13 @@ def development_sets(
     return sets
 
 
-def recognise(model: Recogniser, frames: list[NDArray[np.float32]]) -> list[str]:
+def recognise(
+    model: Recogniser, frames: list[NDArray[np.float32]], units: Units = LETTERS
+) -> list[str]:
     """Greedy texts of many clips, batched by length."""
     texts = [""] * len(frames)
     for chosen, batch, lengths in _batches(model, frames):
-        for i, text in zip(chosen, greedy(model, batch, lengths), strict=True):
+        for i, text in zip(chosen, greedy(model, batch, lengths, units), strict=True):
             texts[i] = text
     return texts
 
@@ -107,21 +110,21 @@ def _batches(
 
 
 def closing_rates(
-    model: Recogniser, sets: list[DevelopmentSet], search: Search
+    model: Recogniser, sets: list[DevelopmentSet], search: Search, units: Units = LETTERS
 ) -> dict[str, dict[str, float]]:
     """By set: character and word error rate greedily, and with a search.
 
     ``last_label_s`` is when the last label is emitted, in seconds after the clip's end, mean over
-    clips. The search knows predictors of two labels only.
+    clips. The search knows letters and predictors of two labels only.
     """
     rates = {}
     for chosen in sets:
-        found = list(zip(chosen.texts, recognise(model, chosen.frames), strict=True))
+        found = list(zip(chosen.texts, recognise(model, chosen.frames, units), strict=True))
         rates[chosen.name] = {
             "characters": total([character_errors(*pair) for pair in found]).rate,
             "words": total([word_errors(*pair) for pair in found]).rate,
         }
-        if not model.shape.long_memory:
+        if units is LETTERS and not model.shape.long_memory:
             rates[chosen.name] |= _searched(model, chosen, search)
     return rates
 
@@ -137,11 +140,13 @@ def _searched(model: Recogniser, chosen: DevelopmentSet, search: Search) -> dict
     return {"words_searched": total(errors).rate, "last_label_s": float(np.mean(delays or [0.0]))}
 
 
-def word_error_rates(model: Recogniser, sets: list[DevelopmentSet]) -> dict[str, float]:
+def word_error_rates(
+    model: Recogniser, sets: list[DevelopmentSet], units: Units = LETTERS
+) -> dict[str, float]:
     """Word error rate by set, with one example on the way."""
     rates = {}
     for chosen in sets:
-        texts = recognise(model, chosen.frames)
+        texts = recognise(model, chosen.frames, units)
         counts = [word_errors(r, h) for r, h in zip(chosen.texts, texts, strict=True)]
         rates[chosen.name] = total(counts).rate
     return rates

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,6 +79,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="of the distance from them (default: %(default)s)")
     add("--agree-weight", type=float, default=0.0, metavar="WEIGHT",
         help="hear two differently masked views of a row alike (default: %(default)s; try 0.1)")
+    add("--labels", type=_units, default="letters", metavar="UNITS",
+        help="what is written: letters, sounds (phones of a dictionary) or pieces:COUNT (of "
+             "words); the latter two can be compared, not exported (default: %(default)s)")
     add("--long-memory", action="store_true",
         help="the predictor is an LSTM over all labels; can be compared, not exported")
     add("--language", type=Path, metavar="FILE",
@@ -85,6 +89,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
              "does, and the run closes with word errors as the board decodes")
     add("--language-weight", type=float, default=0.5, metavar="WEIGHT",
         help="how much it counts (default: %(default)s)")  # fmt: skip
+
+
+def _units(name: str) -> str:
+    if not re.fullmatch(r"letters|sounds|pieces:[1-9][0-9]{1,3}", name):
+        raise argparse.ArgumentTypeError(f"{name!r} are none; try letters, sounds or pieces:256")
+    return name
 
 
 def chosen(args: argparse.Namespace) -> Methods:

@@ -49,6 +49,8 @@ class Shape:
     """Width of the predictor's hidden layer."""
     long_memory: bool = False
     """Whether the predictor is an LSTM over all labels instead of seeing the last two."""
+    labels: int = VOCABULARY
+    """How many labels there are, with the blank; see `units.py`."""
     window: int = 5
     """Label positions that the joiner sees per frame in the pruned loss."""
 
@@ -174,10 +176,10 @@ class Joiner(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.output = nn.Linear(shape.joint, VOCABULARY)
+        self.output = nn.Linear(shape.joint, shape.labels)
 
     def forward(self, encoding: Tensor, prediction: Tensor) -> Tensor:
-        """logits [..., 29]."""
+        """logits [..., labels]."""
         return self.output(torch.tanh(encoding + prediction))
 
 
@@ -205,12 +207,14 @@ class Recogniser(nn.Module):
         self.shape = shape or Shape()
         self.encoder = Encoder(self.shape, dropout)
         kind = LongPredictor if self.shape.long_memory else Predictor
-        self.predictor = kind(self.shape.embedding, self.shape.predictor, self.shape.joint)
+        self.predictor = kind(
+            self.shape.labels, self.shape.embedding, self.shape.predictor, self.shape.joint
+        )
         self.joiner = Joiner(self.shape)
         # Only training uses these: what is sounded, and the simple joiner that finds the windows.
         self.phones = nn.Linear(self.shape.hidden, len(PHONES))
-        self.simple_acoustic = nn.Linear(self.shape.joint, VOCABULARY)
-        self.simple_linguistic = nn.Linear(self.shape.joint, VOCABULARY)
+        self.simple_acoustic = nn.Linear(self.shape.joint, self.shape.labels)
+        self.simple_linguistic = nn.Linear(self.shape.joint, self.shape.labels)
 
     def forward(
         self,

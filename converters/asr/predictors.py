@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from converters.asr.text import BLANK, VOCABULARY
+from converters.asr.text import BLANK
 
 
 def label_pairs(targets: Tensor) -> Tensor:
@@ -22,14 +22,15 @@ class Predictor(nn.Module):
     """Label pairs [..., 2] to predictions [..., joint] (stateless; Ghodsi et al. 2020).
 
     Args:
+        labels: how many there are.
         embedding: numbers per label.
         hidden: width between.
         joint: numbers in a prediction.
     """
 
-    def __init__(self, embedding: int, hidden: int, joint: int) -> None:
+    def __init__(self, labels: int, embedding: int, hidden: int, joint: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(VOCABULARY, embedding)
+        self.embedding = nn.Embedding(labels, embedding)
         self.hidden = nn.Linear(2 * embedding, hidden)
         self.output = nn.Linear(hidden, joint)
 
@@ -60,9 +61,9 @@ class LongPredictor(nn.Module):
     Only training and greedy decoding know it: on the board the predictor is a table by two labels.
     """
 
-    def __init__(self, embedding: int, hidden: int, joint: int) -> None:
+    def __init__(self, labels: int, embedding: int, hidden: int, joint: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(VOCABULARY, embedding)
+        self.embedding = nn.Embedding(labels, embedding)
         self.cell = nn.LSTM(embedding, hidden, batch_first=True)
         self.output = nn.Linear(hidden, joint)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from agent.hearing.features import FRAME_DIM, HOPS_PER_FRAME, MELS
 from converters.asr.row_lengths import SHORTEST_TAIL, fitting_lengths
 from converters.asr.shards import Clip
-from converters.asr.text import encode
+from converters.asr.units import LETTERS, Units
 from converters.asr.warping import varied
 from converters.synthesis.phones import UNKNOWN
 
@@ -99,10 +99,13 @@ class Material:
 class RowBuilder:
     """Draws batches; batch ``i`` depends only on the seed, on ``i`` and on the material."""
 
-    def __init__(self, material: Material, recipe: RowRecipe, seed: int) -> None:
+    def __init__(
+        self, material: Material, recipe: RowRecipe, seed: int, units: Units = LETTERS
+    ) -> None:
         self._material = material
         self._recipe = recipe
         self._seed = seed
+        self._units = units
         # Real sentences are rarer than real words and teach more: they are drawn by length.
         words = np.array([1 + clip.text.count(" ") for clip in material.real], np.float64)
         self._real_odds = np.cumsum(words) / max(1.0, words.sum())
@@ -136,7 +139,7 @@ class RowBuilder:
         texts, source_s = [], 0.0
         for i, rng in enumerate(rngs):
             context[i], text, seconds = self._fill(hops[i], phones[i, PHONE_DELAY:], rng)
-            texts.append(encode(text))
+            texts.append(self._units.encode(text) or [])
             source_s += seconds
         self._colour(hops, rngs)
         frames = hops.reshape(len(rngs), length, FRAME_DIM)
@@ -172,6 +175,8 @@ class RowBuilder:
             clip = self._utterance(rng)
             tail = int(rng.integers(12, 70))
             if at + len(clip.hops) + min(tail, SHORTEST_TAIL) > len(row):
+                continue
+            if self._units.encode(clip.text) is None:
                 continue
             hops, sounded = varied(clip, self._recipe.stretch, self._recipe.other_voice, rng)
             if at + len(hops) + min(tail, SHORTEST_TAIL) > len(row):

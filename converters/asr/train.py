@@ -73,6 +73,10 @@ def _rank() -> int:
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
+def _world() -> int:
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
 @dataclass
 class Progress:
     """Where a run stands; stored in the checkpoint."""
@@ -175,7 +179,8 @@ class Trainer:
         self.progress.step += 1
         self.progress.transducer_steps += transduce
         self.spend(time.monotonic() - began)
-        self.progress.source_s += batch.source_s
+        # The others hear as much.
+        self.progress.source_s += batch.source_s * _world()
         labels = float(batch.labels.sum()) + len(batch.labels)
         heard = max(1.0, float((batch.phones >= 0).sum()) / 4)
         per = {"simple": labels, "pruned": labels, "phones": heard}
@@ -299,11 +304,9 @@ def train(
         on_checkpoint: evaluates, looks for new material, returns the builder to go on with.
         builders: processes that make batches ahead, see `batches.batches`.
     """
-    world = distributed.get_world_size() if distributed.is_initialized() else 1
-
     def supply(rows: RowBuilder) -> Iterator[Batch]:
         first = trainer.progress.step
-        return batches(rows, first, rank=_rank(), world=world, builders=builders)
+        return batches(rows, first, rank=_rank(), world=_world(), builders=builders)
 
     source = supply(rows)
     due = trainer.progress.seconds + 60.0 * every_minutes

@@ -51,6 +51,7 @@ def main(args: argparse.Namespace) -> int:
     """Writes the bundle; returns the exit status."""
     from agent.bundle.manifest import DecoderEntry, ProvenanceEntry, load_bundle
     from converters.asr.checkpoint import as_arrays, load_recogniser, trained_scales
+    from converters.asr.text import VOCABULARY
     from converters.export.bundle import LICENCES, SelftestPlan, assemble
     from converters.export.quantise import four_bits
 
@@ -61,6 +62,10 @@ def main(args: argparse.Namespace) -> int:
     if model.shape.long_memory:
         print(f"error: {args.asr} was trained with --long-memory, which is there to be compared; "
               "the board's predictor sees two labels", file=sys.stderr)  # fmt: skip
+        return 2
+    if model.shape.labels != VOCABULARY:
+        print(f"error: {args.asr} was trained with --labels, which are there to be compared; "
+              "the board's language model is made of letters", file=sys.stderr)  # fmt: skip
         return 2
     weights = as_arrays(model)
     if args.bits == 4:

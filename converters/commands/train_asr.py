@@ -8,18 +8,15 @@ Several GPUs (or processes) share the work with torchrun:
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from converters.asr import compression, methods
 
 HELP = "train the recogniser; interrupt and repeat the command to go on"
-
-_LONG_ROWS = (200, 270, 360, 450, 540)
-"""Frames of 40 ms: an utterance of 16 s, said slowly, has about 500."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -90,6 +87,7 @@ def main(args: argparse.Namespace) -> int:
     from converters.asr.prepare import Plan
     from converters.asr.supply import Supply
     from converters.asr.train import Schedule, Trainer
+    from converters.asr.training_run import Run
     from converters.corpora.selection import chosen_splits, indexed
 
     if not args.pool and not args.corpus:
@@ -102,6 +100,9 @@ def main(args: argparse.Namespace) -> int:
     if args.mwer_weight and args.start is None:
         print("error: --mwer-weight needs --from: it refines what can already read",
               file=sys.stderr)  # fmt: skip
+        return 2
+    if args.labels != "letters" and args.start is not None:
+        print("error: --labels begins anew; --from brings its own labels along", file=sys.stderr)
         return 2
     weights = None
     shape = Shape(hidden=args.hidden, layers=args.layers, long_memory=args.long_memory)
@@ -135,6 +136,9 @@ def main(args: argparse.Namespace) -> int:
         seed=args.seed,
     )
     supply = Supply(plan, args.preparers if rank == 0 else 0)
+    supply.wait()
+    units = _units(args, supply)
+    shape = replace(shape, labels=units.count)
 
     # A run brings its simple joiner along, a bundle does not.
     windows_known = args.start is not None and (args.start / "checkpoint.pt").exists()
@@ -158,8 +162,7 @@ def main(args: argparse.Namespace) -> int:
     sets = []
     if rank == 0:
         sets = development_sets(args.real, args.dev_pool, args.dev_utterances, args.dev_corpus)
-    run = _Run(args, trainer, supply, sets, rank)
-    supply.wait()
+    run = Run(args, trainer, supply, sets, units, rank)
     if not trainer.resume() and weights is None:
         run.measure_normalisation()
     run.go()
@@ -167,6 +170,24 @@ def main(args: argparse.Namespace) -> int:
     if distributed.is_initialized():
         distributed.destroy_process_group()
     return 0
+
+
+def _units(args: argparse.Namespace, supply: Any) -> Any:
+    """What is written; the first process decides, and keeps it for the others."""
+    from torch import distributed
+
+    from converters.asr.units import chosen_units
+
+    if args.labels == "letters":
+        return chosen_units(args.labels, [], args.out)
+    material = supply.material()
+    texts = [clip.text for clip in (*material.synthetic, *material.real) if clip.text]
+    if not distributed.is_initialized():
+        return chosen_units(args.labels, texts, args.out)
+    if distributed.get_rank() == 0:
+        chosen_units(args.labels, texts, args.out)
+    distributed.barrier()
+    return chosen_units(args.labels, texts, args.out)
 
 
 def _start(path: Path) -> tuple[Any, dict[str, Any]]:
@@ -179,152 +200,3 @@ def _start(path: Path) -> tuple[Any, dict[str, Any]]:
     from converters.export.warm_start import read_weights
 
     return read_weights(path)
-
-
-class _Run:
-    """One call of the command: material, progress display, evaluations, log."""
-
-    def __init__(
-        self, args: argparse.Namespace, trainer: Any, supply: Any, sets: list[Any], rank: int
-    ) -> None:
-        from rich.console import Console
-
-        self._args = args
-        self._trainer = trainer
-        self._supply = supply
-        self._sets = sets
-        self._rank = rank
-        self._console = Console()
-        self._rates: dict[str, float] = {}
-
-    def _rows(self) -> Any:
-        from converters.asr.rows import RowBuilder, RowRecipe
-
-        recipe = RowRecipe(
-            budget=self._args.batch_frames,
-            long_frames=_LONG_ROWS if self._args.corpus else (),
-            real_share=self._args.real_share,
-            wake_share=self._args.context_share,
-        )
-        return RowBuilder(self._supply.material(), recipe, self._args.seed)
-
-    def measure_normalisation(self) -> None:
-        """Mean and deviation of each band over a few batches."""
-        import torch
-
-        from agent.hearing.features import MELS
-        from converters.asr.model import level
-
-        batches = (torch.from_numpy(self._rows().batch(i).frames) for i in range(4))
-        hops = torch.cat([(frames - level(frames)).reshape(-1, MELS) for frames in batches])
-        self._trainer.set_normalisation(hops.mean(0), hops.std(0))
-
-    def go(self) -> None:
-        """Trains with a progress bar and an evaluation at every checkpoint."""
-        from rich.progress import (
-            BarColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        from converters.asr.train import train
-
-        columns = (
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"),
-            TimeElapsedColumn(), TimeRemainingColumn(),
-            TextColumn("step {task.fields[step]}  loss {task.fields[loss]}  "
-                       "{task.fields[speed]} audio s/s  word errors {task.fields[rates]}"),
-        )  # fmt: skip
-        with Progress(*columns, console=self._console, disable=self._rank != 0) as bar:
-            task = bar.add_task(
-                "training", total=1.0, step=0, loss="-", speed="-", rates="-"
-            )
-            window: list[tuple[dict[str, float], float, float]] = []
-            seen = self._trainer.progress.source_s
-
-            def on_step(losses: dict[str, float], seconds: float) -> None:
-                nonlocal seen
-                state = self._trainer.progress
-                window.append((losses, seconds, state.source_s - seen))
-                seen = state.source_s
-                del window[:-100]
-                # Methods' losses begin with the transducer: a window may hold steps without them.
-                mean = {
-                    name: sum(w[0].get(name, 0.0) for w in window) / len(window)
-                    for name in losses
-                }
-                loss, phones = mean.pop("pruned"), mean.pop("phones")
-                speed = sum(w[2] for w in window) / sum(w[1] for w in window)
-                bar.update(
-                    task, completed=self._trainer.fraction, step=state.step,
-                    loss=f"{loss:.3f}" if state.transducer_steps else f"{phones:.3f} (phones)",
-                    speed=f"{speed:.0f}", rates=self._rates_text(),
-                )  # fmt: skip
-                if state.step % 100 == 0 and self._rank == 0:
-                    self._log(step=state.step, minutes=round(state.seconds / 60, 2),
-                              loss=round(loss, 4), phones=round(phones, 4),
-                              audio_s_per_s=round(speed, 1),
-                              **{name: round(each, 4) for name, each in mean.items()})  # fmt: skip
-
-            def on_checkpoint() -> Any:
-                self._supply.rescan()
-                self._tell_news()
-                self._evaluate()
-                return self._rows()
-
-            train(
-                self._trainer,
-                self._rows(),
-                on_step=on_step,
-                every_minutes=self._args.evaluate_minutes,
-                on_checkpoint=on_checkpoint,
-                builders=self._args.builders,
-            )
-        self._tell_news()
-        self._evaluate()
-        self._close()
-
-    def _close(self) -> None:
-        """Decodes the development sets as the board does, where there is a language model."""
-        from converters.asr.development import closing_rates
-
-        if self._rank != 0 or not self._sets or self._args.language is None:
-            return
-        search = methods.closing_search(self._args)
-        rates = closing_rates(self._trainer.model, self._sets, search)
-        for name, each in rates.items():
-            told = (
-                f"{what} {value:.2f}" if what.endswith("_s") else f"{what} {value:.1%}"
-                for what, value in each.items()
-            )
-            self._console.print(f"{name}: {', '.join(told)}")
-        self._log(step=self._trainer.progress.step, closing=rates)
-
-    def _evaluate(self) -> None:
-        from converters.asr.development import word_error_rates
-
-        if self._rank != 0 or not self._sets:
-            return
-        self._rates = word_error_rates(self._trainer.model, self._sets)
-        state = self._trainer.progress
-        hours = state.source_s / 3600.0
-        rates = {name: round(rate, 4) for name, rate in self._rates.items()}
-        self._log(step=state.step, hours_seen=round(hours, 1), word_error_rate=rates)
-        self._console.print(
-            f"step {state.step}: {hours:.0f} h heard, word errors {self._rates_text()}"
-        )
-
-    def _tell_news(self) -> None:
-        for sentence in self._supply.news() if self._rank == 0 else ():
-            self._log(news=sentence)
-            self._console.print(sentence)
-
-    def _rates_text(self) -> str:
-        return "  ".join(f"{name} {rate:.1%}" for name, rate in self._rates.items()) or "-"
-
-    def _log(self, **record: Any) -> None:
-        self._args.out.mkdir(parents=True, exist_ok=True)
-        with (self._args.out / "log.jsonl").open("a") as log:
-            log.write(json.dumps(record) + "\n")

@@ -24,7 +24,7 @@ def test_two_labels_are_seen() -> None:
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 def test_along_a_text_as_label_by_label(kind: type[Predictor | LongPredictor]) -> None:
     torch.manual_seed(0)
-    predictor = kind(8, 12, 16)
+    predictor = kind(29, 8, 12, 16)
     targets = torch.randint(1, 29, (3, 5))
     with torch.no_grad():
         whole = predictor.along(targets)
