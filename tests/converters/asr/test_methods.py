@@ -148,3 +148,25 @@ def test_a_long_memory_is_for_comparing(
     assert main(export) == 2
     assert "--long-memory" in capsys.readouterr().err
     assert not (tmp_path / "bundle").exists()
+
+
+def test_other_labels_are_for_comparing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shape = dataclasses.replace(SMALL, labels=41)
+    Trainer(tmp_path / "run", shape, SCHEDULE).save()
+    asked = ["train-asr", "--pool", str(tmp_path), "--out", str(tmp_path), "--labels", "sounds",
+             "--from", str(tmp_path / "run")]  # fmt: skip
+    assert main(asked) == 2
+    assert "begins anew" in capsys.readouterr().err
+    export = ["export", "--asr", str(tmp_path / "run"), "--wake", str(tmp_path), "--selftest",
+              str(tmp_path), "--card", str(tmp_path), "--out", str(tmp_path / "bundle")]
+    assert main(export) == 2
+    assert "--labels" in capsys.readouterr().err
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_unknown_labels_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train-asr", "--out", str(tmp_path), "--labels", "syllables"])
+    assert "pieces:256" in capsys.readouterr().err
