@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     add = parser.add_argument
     add("--out", type=Path, required=True, metavar="FILE", help="the model, .npz")
-    add("--sentences", type=int, default=1_000_000,
+    add("--sentences", type=int, default=3_000_000,
         help="sentences to count (default: %(default)s)")
     add("--order", type=int, default=10, help="labels in the longest n-gram (default: %(default)s)")
     add("--keep-from", type=int, default=6, metavar="COUNT",
@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
              "%(default)s)")
     add("--text", type=Path, action="append", default=[], metavar="FILE",
         help="own sentences, one per line (may be repeated)")
-    add("--text-weight", type=int, default=20, help="how often each of them counts")
+    add("--text-weight", type=int, default=60, help="how often each of them counts")
     add("--seed", type=int, default=7)
 
 
