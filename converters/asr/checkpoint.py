@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
-from converters.asr.model import Recogniser, Shape
+from converters.asr.encoder import Shape
+from converters.asr.model import Recogniser
 
 
 def load_recogniser(path: Path) -> Recogniser:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from agent.hearing.features import MELS
 from converters.asr import methods
 from converters.asr.development import DevelopmentSet, closing_rates, word_error_rates
-from converters.asr.model import level
+from converters.asr.encoder import level
 from converters.asr.rows import RowBuilder, RowRecipe
 from converters.asr.supply import Supply
 from converters.asr.train import Trainer, train

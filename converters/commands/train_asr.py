@@ -83,10 +83,11 @@ def main(args: argparse.Namespace) -> int:
     from torch import distributed
 
     from converters.asr.development import development_sets
-    from converters.asr.model import Shape
+    from converters.asr.encoder import Shape
     from converters.asr.prepare import Plan
+    from converters.asr.schedule import Schedule
     from converters.asr.supply import Supply
-    from converters.asr.train import Schedule, Trainer
+    from converters.asr.train import Trainer
     from converters.asr.training_run import Run
     from converters.corpora.selection import chosen_splits, indexed
 

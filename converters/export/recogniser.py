@@ -67,7 +67,7 @@ def _normalised(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The frame without its level and without the mean spectrum heard so far, over deviations.
 
-    The float counterpart is `converters.asr.model.running_mean`; what is carried is the sum of
+    The float counterpart is `converters.asr.encoder.running_mean`; what is carried is the sum of
     all frames and their number.
     """
     relative, level = _without_level(graph, frame, graph.input("state_level", [1, 1]))
@@ -90,7 +90,7 @@ def _normalised(
 
 
 def _without_level(graph: GraphAuthor, frame: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-    """The frame minus `converters.asr.model.level`, and the level to carry.
+    """The frame minus `converters.asr.encoder.level`, and the level to carry.
 
     What is carried is the level above the quietest one, so that a state of zeros is a silent
     past. Maxima are written as a + relu(b - a), which every runtime has.

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agent.hearing.features import HOPS_PER_FRAME, MELS
-from converters.asr.model import PRIOR_FRAMES, Recogniser, Shape
+from converters.asr.encoder import PRIOR_FRAMES, Shape
+from converters.asr.model import Recogniser
 from converters.export.graph_reader import Constant, read_constants
 from converters.export.quantise import dequantise_rows
 

@@ -18,7 +18,8 @@ from converters.adaptation.importance import exact_loss, importance
 from converters.adaptation.material import own_rows
 from converters.adaptation.recordings import Recording
 from converters.adaptation.tuning import Plan, Tuner
-from converters.asr.model import Recogniser, Shape
+from converters.asr.encoder import Shape
+from converters.asr.model import Recogniser
 from converters.asr.score import ErrorCounts
 from converters.export.bundle import write_models
 from converters.export.graph_reader import read_constants

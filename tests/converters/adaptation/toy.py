@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from agent.bundle.manifest import DecoderEntry, SelftestEntry, write_manifest
 from agent.hearing.features import SAMPLE_RATE, log_mel_hops
 from converters.asr.checkpoint import as_arrays
-from converters.asr.model import Shape
+from converters.asr.encoder import Shape
 from converters.asr.rows import Material, RowBuilder, RowRecipe
+from converters.asr.schedule import Schedule
 from converters.asr.shards import Clip
 from converters.asr.text import encode
-from converters.asr.train import Schedule, Trainer
+from converters.asr.train import Trainer
 from converters.export.bundle import write_models
 
 SHAPE = Shape(hidden=48, layers=2, joint=48, embedding=16, predictor=16)

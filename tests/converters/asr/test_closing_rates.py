@@ -10,8 +10,9 @@ import torch
 
 from converters.asr import development
 from converters.asr.development import DevelopmentSet, closing_rates
+from converters.asr.encoder import Shape
 from converters.asr.methods import Search
-from converters.asr.model import Recogniser, Shape
+from converters.asr.model import Recogniser
 from converters.asr.readings import Reading, best_readings
 from converters.asr.text import decode, encode
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from converters.asr.compression import Compression, add_options, chosen
 from converters.asr.compressor import Compressor
-from converters.asr.model import Recogniser, Shape
+from converters.asr.encoder import Shape
+from converters.asr.model import Recogniser
 from converters.asr.quantisation import Grid, stored_matrices
 from converters.asr.sparsity import Pruner, prunable, share_of_zeros, smallest_blocks
 from converters.asr.train import Trainer

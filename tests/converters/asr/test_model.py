@@ -7,14 +7,8 @@ import math
 import pytest
 import torch
 
-from converters.asr.model import (
-    LEVEL_DECAY,
-    QUIETEST_LEVEL,
-    Recogniser,
-    Shape,
-    level,
-    running_mean,
-)
+from converters.asr.encoder import LEVEL_DECAY, QUIETEST_LEVEL, Shape, level, running_mean
+from converters.asr.model import Recogniser
 from converters.synthesis.phones import PHONES
 
 SMALL = Shape(hidden=16, layers=2, joint=16, embedding=8, predictor=8)

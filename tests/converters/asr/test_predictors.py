@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from converters.asr.decoding import greedy
-from converters.asr.model import Recogniser, Shape
+from converters.asr.encoder import Shape
+from converters.asr.model import Recogniser
 from converters.asr.predictors import LongPredictor, Predictor, label_pairs
 from converters.asr.text import encode
 

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-from converters.asr.model import Shape
+from converters.asr.encoder import Shape
 from converters.asr.rows import Material, RowBuilder, RowRecipe
+from converters.asr.schedule import Schedule
 from converters.asr.shards import Clip
 from converters.asr.text import encode
-from converters.asr.train import Schedule, Trainer
+from converters.asr.train import Trainer
 
 SMALL = Shape(hidden=32, layers=2, joint=32, embedding=16, predictor=16)
 SCHEDULE = Schedule(minutes=60.0, peak_rate=3e-3, warm_steps=20, pruned_from=10)

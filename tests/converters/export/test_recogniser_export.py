@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from agent.bundle.runtime import Model
-from converters.asr.model import Recogniser, Shape
+from converters.asr.encoder import Shape
+from converters.asr.model import Recogniser
 from converters.export.graph_reader import read_constants
 from converters.export.quantise import dequantise_rows, quantise_rows
 from converters.export.recogniser import encoder_file, joiner_file, predictor_file

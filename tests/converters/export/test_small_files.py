@@ -12,8 +12,10 @@ from agent.bundle.packed import inflate
 from agent.bundle.runtime import Model
 from converters.asr.checkpoint import as_arrays, load_recogniser, trained_scales
 from converters.asr.compression import Compression
-from converters.asr.model import Recogniser, Shape
-from converters.asr.train import Schedule, Trainer
+from converters.asr.encoder import Shape
+from converters.asr.model import Recogniser
+from converters.asr.schedule import Schedule
+from converters.asr.train import Trainer
 from converters.export.bundle import write_models
 from converters.export.graph_reader import read_constants
 from converters.export.packing import pack_models
