@@ -136,9 +136,9 @@ def _configure_training(group: Any) -> None:
         "--steps",
         type=int,
         metavar="N",
-        help="(default: 4000; with --from the same word 2000, with --from-scratch 8000)",
+        help="(default: 1500; with --from the same word 2000, with --from-scratch 8000)",
     )
-    add("--rate", type=float, help="peak learning rate (default: 0.002, 0.0006, 0.003 likewise)")
+    add("--rate", type=float, help="peak learning rate (default: 0.0007, 0.0006, 0.003 likewise)")
     add(
         "--channels",
         type=int,

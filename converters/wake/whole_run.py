@@ -43,10 +43,11 @@ _TUNING_MUSIC, _FURTHER_MUSIC = 20, 6
 """For so many pieces of music to train on, there is one to choose by, one for the threshold."""
 _TUNING_SEED = 1 << 20
 _TIMING_STEPS = 40
-_STEPS, _STEPS_OTHER, _STEPS_SAME = 8000, 4000, 2000
+_STEPS, _STEPS_OTHER, _STEPS_SAME = 8000, 1500, 2000
 """From nothing; from the model of another word; on from that of the same."""
-_RATE_OTHER, _RATE_SAME = 2e-3, 6e-4
-"""Peak learning rates for the latter two."""
+_RATE_OTHER, _RATE_SAME = 7e-4, 6e-4
+"""Peak learning rates for the latter two. A new phrase has synthetic words alone: what the model of
+another one knows of people is lost step by step, while synthetic dev words still get better."""
 
 
 def start_of(args: argparse.Namespace) -> tuple[Path | None, str]:
