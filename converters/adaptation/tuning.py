@@ -24,7 +24,7 @@ class Plan:
 
     rate: float = 1e-3
     """Peak of Adam's learning rate; reached after a few steps and kept."""
-    strength: float = 3e4
+    strength: float = 6e4
     """Of the penalty, see `importance.py`; 0: nothing is held."""
     steps: int = 40
     """Most steps; which of them to stop at is chosen on recordings that were held out."""
