@@ -23,7 +23,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.hearing.joint import Pair
-from agent.hearing.language_model import END, LanguageModel
 from agent.hearing.transducer import Path, Token
 
 Floats = NDArray[np.float32]
@@ -42,6 +41,19 @@ class NextLabel(Protocol):
 
     def __call__(self, encoding: Floats, pairs: Sequence[Pair], /) -> Floats:
         """float32 [n, labels], in a frame with the encoding [1, dim], after n pairs of labels."""
+
+
+class LabelModel(Protocol):
+    """What tells which labels follow each other, such as `language_model.LanguageModel`."""
+
+    end: int
+    """Where the gain of saying nothing more stands."""
+
+    def gains(self, history: int, /) -> Floats:
+        """float32: what each label gains after a history, in nats."""
+
+    def extend(self, history: int, label: int, /) -> int:
+        """The history after one more label; 0 is the one at the start."""
 
 
 @dataclass(eq=False, slots=True)
@@ -101,7 +113,7 @@ class BeamSearch:
     def __init__(
         self,
         joint: NextLabel,
-        language: LanguageModel | None,
+        language: LabelModel | None,
         *,
         weight: float = 0.6,
         width: int = 48,
@@ -190,7 +202,7 @@ class BeamSearch:
         if self._language is None:
             return
         for reading in self.readings:
-            ending = self._language.gains(reading.node.history)[END]
+            ending = self._language.gains(reading.node.history)[self._language.end]
             reading.node.gain += float(self._weight * ending)
         self.readings.sort(key=lambda reading: reading.score, reverse=True)
 

@@ -159,7 +159,8 @@ class Capture:
 
     def _wait_for_room(self) -> None:
         """Lets the reader catch up, where sound can wait."""
-        while self._waiting() > self._ring.capacity - 2 * BLOCK:
+        # Three quarters of the ring stay behind the reader: it may have to look back.
+        while self._waiting() > self._ring.capacity // 4:
             if self._stopping.wait(0.001):
                 return
 

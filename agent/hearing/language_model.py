@@ -82,6 +82,7 @@ class LanguageModel:
         )
         if not fits:
             raise BundleFileError(f"{name} is damaged; restore the bundle.")
+        self.end = END
         self.order = len(counts)
         # All n-grams in one sorted array, the order in the four highest of 64 bits: one search
         # finds the contexts of all lengths. Bytes stay bytes: 14 bytes for an n-gram.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from converters.asr.readings import best_readings
 from converters.asr.score import character_errors, total, word_errors
 from converters.asr.text import decode
 from converters.asr.units import LETTERS, Units
+from converters.asr.word_graph import WordGraph
 from converters.corpora.selection import held_out
 from converters.synthesis.pool import load_pool
 
@@ -110,12 +111,17 @@ def _batches(
 
 
 def closing_rates(
-    model: Recogniser, sets: list[DevelopmentSet], search: Search, units: Units = LETTERS
+    model: Recogniser,
+    sets: list[DevelopmentSet],
+    search: Search,
+    units: Units = LETTERS,
+    graph: WordGraph | None = None,
 ) -> dict[str, dict[str, float]]:
     """By set: character and word error rate greedily, and with a search.
 
     ``last_label_s`` is when the last label is emitted, in seconds after the clip's end, mean over
-    clips. The search knows letters and predictors of two labels only.
+    clips. The search knows predictors of two labels only, and letters, or sounds if it is given a
+    graph of words.
     """
     rates = {}
     for chosen in sets:
@@ -124,16 +130,27 @@ def closing_rates(
             "characters": total([character_errors(*pair) for pair in found]).rate,
             "words": total([word_errors(*pair) for pair in found]).rate,
         }
-        if units is LETTERS and not model.shape.long_memory:
-            rates[chosen.name] |= _searched(model, chosen, search)
+        if model.shape.long_memory:
+            continue
+        if graph is not None:
+            rates[chosen.name] |= _searched(
+                model, chosen, replace(search, language=graph), graph.text
+            )
+        elif units is LETTERS:
+            rates[chosen.name] |= _searched(model, chosen, search, decode)
     return rates
 
 
-def _searched(model: Recogniser, chosen: DevelopmentSet, search: Search) -> dict[str, float]:
+def _searched(
+    model: Recogniser,
+    chosen: DevelopmentSet,
+    search: Search,
+    spelled: Callable[[list[int]], str],
+) -> dict[str, float]:
     errors, delays = [], []
     for numbers, batch, lengths in _batches(model, chosen.frames):
         for i, best in zip(numbers, best_readings(model, batch, lengths, search), strict=True):
-            errors.append(word_errors(chosen.texts[i], decode(best.labels)))
+            errors.append(word_errors(chosen.texts[i], spelled(best.labels)))
             if best.labels:
                 end_s = len(chosen.frames[i]) * BLOCK / SAMPLE_RATE - _TAIL_S
                 delays.append((best.last + 1) * BLOCK / SAMPLE_RATE - end_s)

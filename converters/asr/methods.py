@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.errors import BundleFileError
+from agent.hearing.beam import LabelModel
 from agent.hearing.language_model import LanguageModel
 
 if TYPE_CHECKING:  # The switches are read without PyTorch.
@@ -22,7 +23,7 @@ BOARD_WIDTH = 48
 class Search:
     """How the readings of a row are looked for."""
 
-    language: LanguageModel | None = None
+    language: LabelModel | None = None
     """Tells which labels follow each other; None leaves the transducer alone."""
     weight: float = 0.5
     """How much that counts."""
@@ -82,6 +83,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--labels", type=_units, default="letters", metavar="UNITS",
         help="what is written: letters, sounds (phones of a dictionary) or pieces:COUNT (of "
              "words); the latter two can be compared, not exported (default: %(default)s)")
+    add("--words", type=int, default=300_000, metavar="N",
+        help="with --labels sounds, close with a graph of words whose model is counted from N "
+             "made-up sentences (default: %(default)s)")
     add("--long-memory", action="store_true",
         help="the predictor is an LSTM over all labels; can be compared, not exported")
     add("--language", type=Path, metavar="FILE",

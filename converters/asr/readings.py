@@ -18,7 +18,7 @@ from agent.hearing.beam import BeamSearch
 from agent.hearing.joint import Pair
 from converters.asr.methods import Search
 from converters.asr.model import Recogniser
-from converters.asr.text import BLANK, VOCABULARY
+from converters.asr.text import BLANK
 
 Floats = NDArray[np.float32]
 
@@ -38,8 +38,8 @@ class _WeightsJoint:
     """The agent's `Joint`, computed from a model's weights."""
 
     def __init__(self, model: Recogniser) -> None:
-        self.labels, self.blank = VOCABULARY, BLANK
-        each = torch.arange(VOCABULARY, device=model.joiner.output.weight.device)
+        self.labels, self.blank = model.shape.labels, BLANK
+        each = torch.arange(self.labels, device=model.joiner.output.weight.device)
         table = model.predictor(torch.cartesian_prod(each, each)).float()
         self._table: Floats = table.cpu().numpy()
         self._weight: Floats = model.joiner.output.weight.float().t().contiguous().cpu().numpy()
@@ -47,7 +47,7 @@ class _WeightsJoint:
 
     def __call__(self, encoding: Floats, pairs: Sequence[Pair], /) -> Floats:
         """Log-probabilities float32 [n, labels] in a frame [1, dim] after pairs of labels."""
-        predictions = self._table[[older * VOCABULARY + newer for older, newer in pairs]]
+        predictions = self._table[[older * self.labels + newer for older, newer in pairs]]
         rows: Floats = np.tanh(encoding + predictions) @ self._weight + self._bias
         rows -= rows.max(axis=1, keepdims=True)
         rows -= np.log(np.exp(rows).sum(axis=1, keepdims=True))

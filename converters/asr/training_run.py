@@ -17,10 +17,13 @@ from converters.asr.encoder import level
 from converters.asr.rows import RowBuilder, RowRecipe
 from converters.asr.supply import Supply
 from converters.asr.train import Trainer, train
-from converters.asr.units import Units
+from converters.asr.units import Sounds, Units
+from converters.asr.word_graph import WordGraph
+from converters.synthesis.text import TextGenerator
 
 _LONG_ROWS = (200, 270, 360, 450, 540)
 """Frames of 40 ms: an utterance of 16 s, said slowly, has about 500."""
+_WORDS_SEED = 7
 
 
 class Run:
@@ -127,10 +130,13 @@ class Run:
 
     def _close(self) -> None:
         """Decodes the development sets as the board does, where there is a language model."""
-        if self._rank != 0 or not self._sets or self._args.language is None:
+        if self._rank != 0 or not self._sets:
+            return
+        graph = self._word_graph() if isinstance(self._units, Sounds) else None
+        if self._args.language is None and graph is None:
             return
         search = methods.closing_search(self._args)
-        rates = closing_rates(self._trainer.model, self._sets, search, self._units)
+        rates = closing_rates(self._trainer.model, self._sets, search, self._units, graph)
         for name, each in rates.items():
             told = (
                 f"{what} {value:.2f}" if what.endswith("_s") else f"{what} {value:.1%}"
@@ -138,6 +144,16 @@ class Run:
             )
             self._console.print(f"{name}: {', '.join(told)}")
         self._log(step=self._trainer.progress.step, closing=rates)
+
+    def _word_graph(self) -> WordGraph:
+        """Counted from made-up sentences, and from what real people said, as if that were many."""
+        count = self._args.words
+        real = [clip.text for clip in self._supply.material().real if " " in clip.text]
+        often = -(-count // max(1, 20 * len(real)))
+        generator = TextGenerator(_WORDS_SEED, "train")
+        made_up = (generator.sentence().text for _ in range(count))
+        assert isinstance(self._units, Sounds)
+        return WordGraph(self._units, [*made_up, *(real * often)])
 
     def _evaluate(self) -> None:
         if self._rank != 0 or not self._sets:

@@ -13,8 +13,7 @@ from __future__ import annotations
 import collections
 import functools
 import io
-import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -102,19 +101,24 @@ class Sounds:
 
     name = "sounds"
     count = 2 + len(PHONES[1:])
-    _END_OF_WORD = 1
+    END_OF_WORD = 1
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._label = {phone: 2 + i for i, phone in enumerate(PHONES[1:])}
         frequency = collections.Counter(word for text in texts for word in text.split())
         self._spelled: dict[str, str] = {}
-        counted = (word for word, _ in frequency.most_common())
-        for word in itertools.chain(counted, pronunciations()):
-            sounds = self._sounds(word)
-            if sounds:
-                self._spelled.setdefault(_as_string(sounds), word)
+        self._counted = [word for word, _ in frequency.most_common()]
+        for word, sounds in self.words():
+            self._spelled.setdefault(_as_string(sounds), word)
         self._known = list(self._spelled)
         self.decode_word = functools.lru_cache(maxsize=20_000)(self._decode_word)
+
+    def words(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Every word that can be written, with its labels, the mark left out."""
+        for word in {**dict.fromkeys(self._counted), **pronunciations()}:
+            sounds = self._sounds(word)
+            if sounds:
+                yield word, sounds
 
     def encode(self, text: str) -> list[int] | None:
         """See `Units.encode`; None if a word is not in the dictionary."""
@@ -123,14 +127,14 @@ class Sounds:
             sounds = self._sounds(word)
             if sounds is None:
                 return None
-            labels += [*sounds, self._END_OF_WORD]
+            labels += [*sounds, self.END_OF_WORD]
         return labels
 
     def decode(self, labels: Iterable[int]) -> str:
         """See `Units.decode`."""
         words: list[list[int]] = [[]]
         for label in labels:
-            if label == self._END_OF_WORD:
+            if label == self.END_OF_WORD:
                 words.append([])
             elif label != BLANK:
                 words[-1].append(label)
