@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from agent.channel.waker import Waker
 from agent.errors import AudioDeviceError, AudioError
-from agent.hearing.features import BLOCK, FRAME_SECONDS
+from agent.hearing.features import FRAME_SECONDS
 from agent.hearing.ring_buffer import SampleRing
 from agent.hearing.sources import Delivery, Source
 
