@@ -67,6 +67,13 @@ def _configure_sound(group: Any) -> None:
         help="leave out those of --real that hold the phrase, to see what it is worth without",
     )
     add(
+        "--fold",
+        type=int,
+        choices=(1, 2),
+        help="deal the real calls anew: half of the speakers are kept to test by, with"
+        " `evaluate --wake --fold`",
+    )
+    add(
         "--pool",
         type=Path,
         action="append",
@@ -120,7 +127,8 @@ def _configure_sound(group: Any) -> None:
         metavar="N",
         help="pieces of music to make, 12 s each (default: %(default)s)",
     )
-    add("--jobs", type=int, default=2, help="processes that make speech (default: %(default)s)")
+    add("--jobs", type=int, default=2,
+        help="processes that make speech and features (default: %(default)s)")  # fmt: skip
     add(
         "--cache",
         type=Path,

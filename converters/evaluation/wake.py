@@ -41,7 +41,7 @@ from converters.evaluation.wake_counts import (
 )
 from converters.evaluation.wake_cpu import Cpu, measure
 from converters.evaluation.wake_peers import installed_peers
-from converters.wake.recordings import read_manifests
+from converters.wake.recordings import folded, read_manifests
 from converters.wake.scenes import Scene
 
 if TYPE_CHECKING:
@@ -84,6 +84,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--threshold", type=float, metavar="T", help="judge with this one instead of its own")
     add("--splits", nargs="+", default=["dev", "test"], help="of the real words (default: both)")
+    add("--fold", type=int, choices=(1, 2),
+        help="the real words of those speakers that `train-wake --fold` of this number left out;"
+        " with --splits test")  # fmt: skip
     add(
         "--second-stage",
         action="store_true",
@@ -117,6 +120,8 @@ def _counts(args: argparse.Namespace) -> int:
 
     entry, file = _word(args)
     recordings = list(read_manifests(args.real, entry.phrase)) if args.real else []
+    if args.fold:
+        recordings = list(folded(recordings, args.fold))
     sources = Sources(
         recordings,
         never_trained(recordings),

@@ -9,6 +9,7 @@ knows a few words only; for another one it takes part in nothing but the measure
 from __future__ import annotations
 
 import abc
+import hashlib
 import importlib
 import importlib.util
 import time
@@ -25,11 +26,22 @@ from converters.wake.scenes import Scene
 _REFRACTORY_S = 1.5
 """As long as ours, so that one word said once counts once for everybody."""
 
+Told = dict[bytes, list[tuple[float, float]]]
+
 
 class _Peer(abc.ABC):
-    """What both have in common: from probabilities to events, and the time it takes."""
+    """What both have in common: from probabilities to events, and the time it takes.
 
-    def __init__(self, name: str, word: str, threshold: float) -> None:
+    Args:
+        name: of the engine.
+        word: one that it knows.
+        threshold: its probability of an event.
+        told: what the engine said to streams that it has heard, by their samples' hash; shared by
+            the peers that differ in the threshold alone. None: it hears all anew.
+    """
+
+    def __init__(self, name: str, word: str, threshold: float, told: Told | None = None) -> None:
+        self._told = told
         self.name = f"{name} ({word}, {threshold:g})"
         self.word = word
         self.threshold = threshold
@@ -45,30 +57,43 @@ class _Peer(abc.ABC):
 
     def play(self, stream: Scene) -> Heard:
         """Plays a stream after a reset, in blocks of 40 ms as a microphone delivers them."""
-        self._reset()
-        blocks = microphone(stream.samples)
         found: list[Event] = []
         peak, armed = 0.0, True
+        for now, probability in self._answers(stream):
+            peak = max(peak, probability)
+            if probability <= self.threshold:
+                armed = True
+            elif armed and (not found or now >= found[-1].time_s + _REFRACTORY_S):
+                armed = False
+                found.append(Event(now))
+        return Heard(stream, found, peak)
+
+    def _answers(self, stream: Scene) -> list[tuple[float, float]]:
+        """Times in seconds and probabilities; what was told before takes no time."""
+        name = hashlib.sha256(stream.samples.tobytes()).digest()
+        if self._told is not None and name in self._told:
+            return self._told[name]
+        self._reset()
+        blocks = microphone(stream.samples)
+        block_s = blocks.shape[1] / SAMPLE_RATE
         began = time.process_time()
-        for number, block in enumerate(blocks):
-            now = (number + 1) * blocks.shape[1] / SAMPLE_RATE
-            for probability in self._probabilities(block):
-                peak = max(peak, probability)
-                if probability <= self.threshold:
-                    armed = True
-                elif armed and (not found or now >= found[-1].time_s + _REFRACTORY_S):
-                    armed = False
-                    found.append(Event(now))
+        answers = [
+            ((number + 1) * block_s, probability)
+            for number, block in enumerate(blocks)
+            for probability in self._probabilities(block)
+        ]
         self.cpu_s += time.process_time() - began
         self.audio_s += blocks.size / SAMPLE_RATE
-        return Heard(stream, found, peak)
+        if self._told is not None:
+            self._told[name] = answers
+        return answers
 
 
 class MicroWakeWord(_Peer):
     """pymicro-wakeword: the mean of the last five probabilities, one every 30 ms."""
 
-    def __init__(self, word: str, threshold: float) -> None:
-        super().__init__("microWakeWord", word, threshold)
+    def __init__(self, word: str, threshold: float, told: Told | None = None) -> None:
+        super().__init__("microWakeWord", word, threshold, told)
         self._library: Any = importlib.import_module("pymicro_wakeword")
         self._model = self._library.MicroWakeWord.from_builtin(self._library.Model(word))
         self._features = self._library.MicroWakeWordFeatures()
@@ -87,8 +112,8 @@ class MicroWakeWord(_Peer):
 class OpenWakeWord(_Peer):
     """pyopen-wakeword: a probability every 80 ms, over the last two seconds."""
 
-    def __init__(self, word: str, threshold: float) -> None:
-        super().__init__("openWakeWord", word, threshold)
+    def __init__(self, word: str, threshold: float, told: Told | None = None) -> None:
+        super().__init__("openWakeWord", word, threshold, told)
         library: Any = importlib.import_module("pyopen_wakeword")
         self._model = library.OpenWakeWord.from_builtin(library.Model(word))
         self._features = library.OpenWakeWordFeatures.from_builtin()
@@ -129,6 +154,7 @@ def installed_peers(phrase: str, thresholds: tuple[float, ...]) -> tuple[list[_P
             continue
         name = phrase.lower().replace(" ", "_")
         if name in words:
-            scored += [kind(name, threshold) for threshold in thresholds]
+            told: Told = {}
+            scored += [kind(name, threshold, told) for threshold in thresholds]
         timed.append(kind(name if name in words else words[-1], 0.9))
     return scored, timed

@@ -58,6 +58,7 @@ def build_banks(
     shared: Path,
     own: Path,
     counter: Callable[[str], Callable[[int, int], None]],
+    jobs: int = 1,
 ) -> list[Entry]:
     """Builds what is missing and reads all of it.
 
@@ -69,12 +70,13 @@ def build_banks(
         own: folder of the phrase's bank.
         counter: called with a bank's name; what it gives is called with utterances done and in
             all.
+        jobs: processes that build them.
     """
 
     def built(name: str, parent: Path, utterances: Sequence[Utterance]) -> list[tuple[str, Entry]]:
         plan = plan_bank(utterances, words=name == "words")
         folder = bank_folder(parent, plan, sources.seed)
-        build_bank(folder, plan, augmenter, sources.seed, counter(f"features: {name}"))
+        build_bank(folder, plan, augmenter, sources.seed, counter(f"features: {name}"), jobs)
         return [(plan[entry.source].utterance.key, entry) for entry in read_bank(folder)]
 
     negatives = {u.key for u in training if u.role is not Role.POSITIVE}

@@ -9,8 +9,10 @@ one. The folder's name holds a hash of everything that the content depends on.
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,6 +137,7 @@ def build_bank(
     augmenter: Augmenter,
     seed: int,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
+    jobs: int = 1,
 ) -> None:
     """Writes the shards that are not there yet.
 
@@ -144,14 +147,54 @@ def build_bank(
         augmenter: draws the copies.
         seed: with an utterance's key and the copy's number, decides each copy.
         progress: called with utterances done and utterances in all.
+        jobs: processes that write shards.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for offset in range(0, len(plan), _SHARD_UTTERANCES):
-        base = folder / f"{offset // _SHARD_UTTERANCES:04d}"
-        part = plan[offset : offset + _SHARD_UTTERANCES]
-        if not base.with_suffix(".npz").exists():
-            _write_shard(base, part, offset, augmenter, seed)
-        progress(offset + len(part), len(plan))
+    offsets = range(0, len(plan), _SHARD_UTTERANCES)
+    missing = [n for n in offsets if not _shard(folder, n).with_suffix(".npz").exists()]
+    done = len(plan) - sum(min(_SHARD_UTTERANCES, len(plan) - offset) for offset in missing)
+    if done:
+        progress(done, len(plan))
+    for written in _in_processes(_Writer(folder, plan, augmenter, seed), missing, jobs):
+        done += written
+        progress(done, len(plan))
+
+
+def _shard(folder: Path, offset: int) -> Path:
+    return folder / f"{offset // _SHARD_UTTERANCES:04d}"
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """Writes the shard that begins at an utterance, and says how many are in it."""
+
+    folder: Path
+    plan: Sequence[Planned]
+    augmenter: Augmenter
+    seed: int
+
+    def __call__(self, offset: int) -> int:
+        part = self.plan[offset : offset + _SHARD_UTTERANCES]
+        _write_shard(_shard(self.folder, offset), part, offset, self.augmenter, self.seed)
+        return len(part)
+
+
+_writers: list[_Writer] = []
+"""The one of a process that `_in_processes` started."""
+
+
+def _write(offset: int) -> int:
+    return _writers[-1](offset)
+
+
+def _in_processes(writer: _Writer, offsets: Sequence[int], jobs: int) -> Iterator[int]:
+    if jobs <= 1 or len(offsets) <= 1:
+        yield from map(writer, offsets)
+        return
+    # Forked, not spawned: how an utterance is read cannot be sent to another process.
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(jobs, context, _writers.append, (writer,)) as pool:
+        yield from pool.map(_write, offsets)
 
 
 def read_bank(folder: Path) -> list[Entry]:

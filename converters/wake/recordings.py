@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -119,3 +119,32 @@ def read_manifests(data: Path, phrase: str) -> Iterator[Recording]:
                 text=spoken_text(entry),
                 speaker=str(entry.get("speaker") or f"{manifest.stem}?"),
             )
+
+
+_FOLD_DEV = 5
+"""One speaker in so many of those that a fold trains on is kept to choose by."""
+
+
+def folded(recordings: Iterable[Recording], fold: int) -> Iterator[Recording]:
+    """Deals the positives anew for speaker-wise two-fold training; all others stay.
+
+    Args:
+        recordings: of all splits.
+        fold: 1 or 2. The positives of every other speaker become its test split, and those of the
+            rest are trained on or chosen by.
+    """
+    found = list(recordings)
+    speakers = {r.speaker for r in found if r.role is Role.POSITIVE and r.trainable}
+    ranks = {name: n for n, name in enumerate(sorted(speakers, key=_draw))}
+    for each in found:
+        rank = ranks.get(each.speaker)
+        if each.role is not Role.POSITIVE or rank is None:
+            yield each
+        elif rank % 2 == fold - 1:
+            yield replace(each, split="test")
+        else:
+            yield replace(each, split="dev" if rank // 2 % _FOLD_DEV == 0 else "train")
+
+
+def _draw(speaker: str) -> int:
+    return zlib.crc32(f"fold {speaker}".encode())

@@ -31,7 +31,7 @@ from converters.wake.model import WakeConfig
 from converters.wake.music import music_utterances
 from converters.wake.pools import pool_utterances
 from converters.wake.recipe import Material, augmenter_with_rooms, gather, word_length_frames
-from converters.wake.recordings import Recording, Role, read_manifests
+from converters.wake.recordings import Recording, Role, folded, read_manifests
 from converters.wake.report import draw_curves, markdown, reason, wake_entry, write_json
 from converters.wake.streams import mixture_for
 from converters.wake.training import Progress, Schedule, Trainer
@@ -111,6 +111,7 @@ class WholeRun:
             self._shared,
             self._out / "cache",
             self._counter,
+            self._args.jobs,
         )
         further = self._further(material)
         tuning = TuningSet(material.tuning, self._args.seed, self._counter("tuning set"))
@@ -123,6 +124,8 @@ class WholeRun:
     def _recordings(self) -> list[Recording]:
         args = self._args
         recordings = list(read_manifests(args.real, self._phrase)) if args.real else []
+        if args.fold:
+            recordings = list(folded(recordings, args.fold))
         if args.phrase_only:
             recordings = [r for r in recordings if r.role is not Role.POSITIVE]
         return recordings

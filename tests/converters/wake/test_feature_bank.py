@@ -54,6 +54,15 @@ def test_an_interrupted_build_goes_on_to_the_same_bank(tmp_path, plan, monkeypat
     assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
 
 
+def test_two_processes_write_the_same_bank(tmp_path, plan, monkeypatch):
+    monkeypatch.setattr(feature_bank, "_SHARD_UTTERANCES", 4)
+    calls = []
+    build_bank(tmp_path / "one", plan, Augmenter(), 1)
+    build_bank(tmp_path / "two", plan, Augmenter(), 1, lambda *call: calls.append(call), jobs=2)
+    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+    assert calls[-1] == (len(plan), len(plan))
+
+
 def test_the_folder_tells_the_content(tmp_path, plan):
     one = bank_folder(tmp_path, plan, 1)
     assert bank_folder(tmp_path, plan, 1) == one

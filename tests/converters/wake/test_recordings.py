@@ -5,7 +5,7 @@ import json
 import pytest
 
 from agent.errors import UnreadableAudioError
-from converters.wake.recordings import Role, read_manifests, role_of
+from converters.wake.recordings import Role, folded, read_manifests, role_of
 
 
 def line(**values):
@@ -73,3 +73,32 @@ def test_some_noise_is_kept_for_tests_by_the_name_of_the_file(tmp_path):
 def test_a_folder_without_manifests_is_refused(tmp_path):
     with pytest.raises(UnreadableAudioError, match="no manifests"):
         list(read_manifests(tmp_path, "computer"))
+
+
+def test_two_folds_test_every_speaker_once_and_train_on_none_of_them(tmp_path):
+    calls = [
+        line(path=f"c{n}.flac", text="computer", use="train_ok", speaker=f"s{n % 20}",
+             split=("train", "dev", "test")[n % 3])
+        for n in range(60)
+    ]  # fmt: skip
+    other = line(path="o.flac", text="hello", use="train_ok", speaker="s1", split="test")
+    foreign = line(path="e.flac", text="computer", use="eval_only", speaker="e", split="test")
+    write(tmp_path, "wake", *calls, other, foreign)
+    recordings = list(read_manifests(tmp_path, "computer"))
+    folds = [list(folded(recordings, number)) for number in (1, 2)]
+    speakers = [
+        {
+            split: {r.speaker for r in fold if r.role is Role.POSITIVE and r.split == split}
+            for split in ("train", "dev", "test")
+        }
+        for fold in folds
+    ]
+    for fold, found in zip(folds, speakers, strict=True):
+        assert not found["test"] & (found["train"] | found["dev"])
+        assert not found["train"] & found["dev"]
+        assert len(found["dev"]) == 2
+        assert [r.key for r in fold] == [r.key for r in recordings]
+        assert next(r for r in fold if r.key == "o.flac").split == "test"
+        assert next(r for r in fold if r.key == "e.flac").split == "test"
+    assert speakers[0]["test"] & speakers[1]["test"] == {"e"}
+    assert len(speakers[0]["test"] | speakers[1]["test"]) == 21
