@@ -85,8 +85,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--threshold", type=float, metavar="T", help="judge with this one instead of its own")
     add("--splits", nargs="+", default=["dev", "test"], help="of the real words (default: both)")
     add("--fold", type=int, choices=(1, 2),
-        help="the real words of those speakers that `train-wake --fold` of this number left out;"
-        " with --splits test")  # fmt: skip
+        help="instead of --splits: the real words of those speakers that `train-wake --fold` of"
+        " this number left out")  # fmt: skip
     add(
         "--second-stage",
         action="store_true",
@@ -112,6 +112,10 @@ def run(args: argparse.Namespace) -> int:
         raise UnreadableAudioError(
             "nothing to play: give --real, --positives-pool or --negatives-pool"
         )
+    if args.fold and (args.real is None or args.second_stage):
+        raise UnreadableAudioError(
+            "--fold deals real calls: give --real, and leave --second-stage out"
+        )
     return _second_stage(args) if args.second_stage else _counts(args)
 
 
@@ -128,7 +132,7 @@ def _counts(args: argparse.Namespace) -> int:
         args.positives_pool,
         args.negatives_pool,
         args.noise_hours,
-        args.splits,
+        ("test",) if args.fold else args.splits,
     )
     audio = WakeAudio(sources, entry.phrase)
     listener = Listener(WakeWord(Model(file), wake_settings(entry, WakeConfig())), entry)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import signal
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -183,6 +184,12 @@ _writers: list[_Writer] = []
 """The one of a process that `_in_processes` started."""
 
 
+def _begin(writer: _Writer) -> None:
+    # The parent alone reacts to an interrupt; it lets the processes finish what they are at.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _writers.append(writer)
+
+
 def _write(offset: int) -> int:
     return _writers[-1](offset)
 
@@ -193,8 +200,11 @@ def _in_processes(writer: _Writer, offsets: Sequence[int], jobs: int) -> Iterato
         return
     # Forked, not spawned: how an utterance is read cannot be sent to another process.
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(jobs, context, _writers.append, (writer,)) as pool:
-        yield from pool.map(_write, offsets)
+    with ProcessPoolExecutor(jobs, context, _begin, (writer,)) as pool:
+        try:
+            yield from pool.map(_write, offsets)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def read_bank(folder: Path) -> list[Entry]:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import firmware_models
 from agent.bundle.manifest import load_bundle
 from agent.bundle.runtime import Model
+from agent.errors import UnreadableAudioError
 from agent.hearing.wake_word import own_word
 from converters import cache
 from converters.wake import own_pools
@@ -90,6 +91,10 @@ class WholeRun:
     """
 
     def __init__(self, args: argparse.Namespace, screen: Screen) -> None:
+        if args.fold and (args.real is None or args.phrase_only):
+            raise UnreadableAudioError(
+                "--fold deals real calls: give --real, and leave --phrase-only out"
+            )
         self._args, self._screen = args, screen
         self._start, self._known = start_of(args)
         default = "computer" if args.start is None else self._known

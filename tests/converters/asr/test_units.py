@@ -15,8 +15,6 @@ from converters.asr.model import Recogniser
 from converters.asr.rows import Material, RowBuilder
 from converters.asr.shards import Clip
 from converters.asr.units import LETTERS, Pieces, Sounds, chosen_units, find_pieces
-from converters.synthesis.dictionary import pronunciations
-from converters.synthesis.errors import MissingResourceError
 from tests.converters.asr.test_rows import QUIET, clip
 from tests.converters.asr.test_training import SMALL
 
@@ -29,11 +27,7 @@ def pieces() -> Pieces:
 
 
 @pytest.fixture(scope="module")
-def sounds() -> Sounds:
-    try:
-        pronunciations()
-    except MissingResourceError as error:
-        pytest.skip(str(error))
+def sounds(dictionary: None) -> Sounds:
     return Sounds(["write their letter to anna's aunt", "write it"])
 
 

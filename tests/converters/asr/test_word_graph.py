@@ -12,18 +12,12 @@ from agent.hearing.beam import BeamSearch
 from agent.hearing.joint import Pair
 from converters.asr.units import Sounds
 from converters.asr.word_graph import Trigrams, WordGraph
-from converters.synthesis.dictionary import pronunciations
-from converters.synthesis.errors import MissingResourceError
 
 SENTENCES = ["write to anna", "write to anna", "the right letter", "call anna"]
 
 
 @pytest.fixture(scope="module")
-def sounds() -> Sounds:
-    try:
-        pronunciations()
-    except MissingResourceError as error:
-        pytest.skip(str(error))
+def sounds(dictionary: None) -> Sounds:
     return Sounds(SENTENCES)
 
 
